@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The flow table, and the rule by which data and its acknowledgement become a sample.
+ *
+ *   arm      New data (its end beyond any seen) or a SYN arms a free slot with its
+ *            end sequence number and the time.
+ *   take     An ACK of the other side takes every slot that it covers.
+ *   sample   The slot whose end the ACK equals is the sample: exactly that segment,
+ *            and none after it, has just been acknowledged. An ACK beyond the slot's
+ *            end may have waited for a later segment, so it yields nothing.
+ *   discard  Data at a sequence number seen before is a retransmission, or fills a
+ *            hole: the slots from there on are discarded (Karn's rule), because what
+ *            acknowledges them may answer either sending.
+ *   check    With timestamps, TSecr must not be beyond the slot's TSval: then the ACK
+ *            answers something sent later, which this tap has missed.
+ */
+#ifndef PODRTT_FLOW_BPF_H
+#define PODRTT_FLOW_BPF_H
+
+#include "clock.bpf.h"
+#include "histogram.bpf.h"
+#include "packet.bpf.h"
+
+/* Data so far beyond what was seen, or an ACK so far behind it, belongs to another
+ * connection or is forged: no window is that large (RFC 7323 allows 1 GiB). */
+#define MAX_SEQUENCE_GAP (1 << 28)
+
+/* The connections of all pods. The least recently used one makes room for a new one. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, PODRTT_DEFAULT_FLOWS);
+    __type(key, struct podrtt_flow_key);
+    __type(value, struct podrtt_flow);
+    __uint(pinning, LIBBPF_PIN_BY_NAME);
+} flows SEC(".maps");
+
+/* The peer class of each prefix, set by the daemon. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(max_entries, PODRTT_MAX_PEER_PREFIXES);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct podrtt_peer_key);
+    __type(value, __u32);
+    __uint(pinning, LIBBPF_PIN_BY_NAME);
+} peers SEC(".maps");
+
+/* What the rule works on: one packet, and the flow it belongs to. */
+struct context {
+    struct __sk_buff *skb;
+    struct packet packet;
+    struct podrtt_flow *flow;
+    struct clock clock;
+};
+
+#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+
+/* Sequence numbers and TSvals wrap (RFC 9293, 3.4; RFC 7323, 5.2). */
+static __always_inline bool is_after(__u32 a, __u32 b)
+{
+    return (__s32)(a - b) > 0;
+}
+
+static __always_inline __u32 probe_end(__u64 probe)
+{
+    return probe >> 32;
+}
+
+static __always_inline __u32 probe_time(__u64 probe)
+{
+    return (__u32)probe;
+}
+
+static __always_inline bool swap_probe(struct podrtt_side *side, int slot, __u64 from, __u64 to)
+{
+    return __sync_val_compare_and_swap(&side->probe[slot], from, to) == from;
+}
+
+static __always_inline bool arm_slot(struct podrtt_side *side, int slot, __u32 end, __u32 time, __u32 tsval)
+{
+    /* Before the probe itself: whoever takes that reads the TSval. */
+    side->tsval[slot] = tsval;
+    return swap_probe(side, slot, 0, (__u64)end << 32 | time);
+}
+
+/* Frees the slots whose data ends after `seq`. */
+static __always_inline void discard_probes_after(struct podrtt_side *side, __u32 seq)
+{
+    for (int i = 0; i < PODRTT_PROBES; i++) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        if (probe && is_after(probe_end(probe), seq))
+            swap_probe(side, i, probe, 0);
+    }
+}
+
+static __always_inline void discard_probes(struct podrtt_side *side)
+{
+    for (int i = 0; i < PODRTT_PROBES; i++)
+        swap_probe(side, i, READ_ONCE(side->probe[i]), 0);
+}
+
+/* ---- floor ------------------------------------------------------------------------ */
+
+static __always_inline void record_floor(struct context *context, enum podrtt_leg leg, __u64 floor)
+{
+    record_sample(context->packet.key.pod, leg, PODRTT_KIND_FLOOR, context->flow->peer, floor >> 32);
+}
+
+/* Keeps the smallest sample of a window; the first sample after its end records it. */
+static __always_inline void update_floor(struct context *context, enum podrtt_leg leg, __u32 sample)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    __u32 tick = (__u32)(clock_ns(&context->clock) >> PODRTT_FLOOR_TICK_SHIFT);
+
+    /* Another CPU may change it meanwhile; a third one in the same moment, hardly. */
+    for (int i = 0; i < 3; i++) {
+        __u64 floor = READ_ONCE(side->floor);
+        bool over = floor && tick - (__u32)floor >= PODRTT_FLOOR_WINDOW_TICKS;
+        if (floor && !over && sample >= floor >> 32)
+            return;
+        __u64 updated = (__u64)sample << 32 | (floor && !over ? (__u32)floor : tick);
+        if (__sync_val_compare_and_swap(&side->floor, floor, updated) != floor)
+            continue;
+        if (over)
+            record_floor(context, leg, floor);
+        return;
+    }
+}
+
+/* Records what an ending connection has left. */
+static __always_inline void flush_floor(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    __u64 floor = READ_ONCE(side->floor);
+
+    if (floor && __sync_val_compare_and_swap(&side->floor, floor, 0) == floor)
+        record_floor(context, leg, floor);
+}
+
+/* ---- acknowledgement --------------------------------------------------------------- */
+
+/* A probe that was taken by an ACK that ends where the probe ends. */
+static __always_inline void complete(struct context *context, enum podrtt_leg leg, int slot, __u32 time,
+                                     __u32 tsval)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    bool handshake = slot == 0 && side->syn_probe;
+
+    if (handshake)
+        side->syn_probe = 0;
+    if (time == TIME_UNKNOWN) {
+        side->phase = PODRTT_SYNCED;
+        return;
+    }
+
+    struct timestamps answer;
+    if (side->timestamps && read_timestamps(context->skb, &context->packet, &answer)) {
+        if (is_after(answer.tsecr, tsval))
+            return;
+        /* A SYN sent again armed the slot again: this must answer the last one. */
+        if (handshake && answer.tsecr != tsval)
+            return;
+    }
+
+    __u32 sample = clock_time(&context->clock) - time;
+    record_sample(context->packet.key.pod, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA,
+                  context->flow->peer, sample);
+    update_floor(context, leg, sample);
+}
+
+/* The packet's ACK, against the other side's data. */
+static __always_inline void acknowledge(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    __u32 ack = context->packet.ack;
+
+    if (side->phase == PODRTT_UNSEEN)
+        return;
+
+    /* Data that was never seen is acknowledged, or data seen is far beyond what the
+     * receiver has: what is known of this side is wrong. Start again with its next data. */
+    __s32 behind = (__s32)(side->end - ack);
+    if (behind < 0 || behind > MAX_SEQUENCE_GAP) {
+        discard_probes(side);
+        side->phase = PODRTT_UNSEEN;
+        return;
+    }
+
+    int hit = -1;
+    __u32 hit_time = 0;
+    __u32 hit_tsval = 0;
+    for (int i = 0; i < PODRTT_PROBES; i++) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        if (!probe || is_after(probe_end(probe), ack))
+            continue;
+        __u32 tsval = READ_ONCE(side->tsval[i]);
+        if (!swap_probe(side, i, probe, 0))
+            continue;
+        if (probe_end(probe) == ack || probe_time(probe) == TIME_UNKNOWN) {
+            hit = i;
+            hit_time = probe_time(probe);
+            hit_tsval = tsval;
+        }
+    }
+    if (hit >= 0)
+        complete(context, leg, hit, hit_time, hit_tsval);
+}
+
+/* ---- sending ----------------------------------------------------------------------- */
+
+static __always_inline __u32 read_tsval(struct context *context, struct podrtt_side *side)
+{
+    struct timestamps timestamps = {};
+
+    side->timestamps = read_timestamps(context->skb, &context->packet, &timestamps);
+    return timestamps.tsval;
+}
+
+/* A SYN begins a connection, on this side; the other side's SYN will do the same there. */
+static __always_inline void send_syn(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    const struct packet *packet = &context->packet;
+    __u32 acknowledged_by = packet->seq + 1; /* even if the SYN carries data (RFC 7413) */
+    __u32 end = acknowledged_by + packet->length;
+    bool again = side->phase == PODRTT_SYNCED && side->end == end;
+    __u32 tsval = read_tsval(context, side);
+
+    discard_probes(side);
+    /* Which of several SYNs is answered, only timestamps tell. */
+    if (again && !side->timestamps)
+        return;
+
+    flush_floor(context, leg);
+    side->end = end;
+    side->phase = PODRTT_SYNCED;
+    side->syn_probe = 1;
+    side->fin = 0;
+    arm_slot(side, 0, acknowledged_by, clock_time(&context->clock), tsval);
+}
+
+/* The packet's data, or FIN. */
+static __always_inline void send_data(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    const struct packet *packet = &context->packet;
+    bool fin = packet->flags & TCP_FIN;
+    __u32 end = packet->seq + packet->length + fin;
+
+    if (fin)
+        side->fin = 1;
+    if (side->phase == PODRTT_UNSEEN) {
+        /* It may be a retransmission; what is sent after its ACK's arrival is not. */
+        side->end = end;
+        side->phase = PODRTT_WAITING;
+        arm_slot(side, 0, end, TIME_UNKNOWN, 0);
+        return;
+    }
+
+    __s32 gap = (__s32)(packet->seq - side->end);
+    if (gap > MAX_SEQUENCE_GAP)
+        return;
+    if (gap < 0 && side->phase == PODRTT_SYNCED)
+        discard_probes_after(side, packet->seq);
+    if (!is_after(end, side->end))
+        return;
+    side->end = end;
+
+    /* A FIN without data is acknowledged when the receiver closes, so it measures nothing. */
+    if (packet->length == 0 || side->phase != PODRTT_SYNCED)
+        return;
+    for (int i = 0; i < PODRTT_PROBES; i++) {
+        if (READ_ONCE(side->probe[i]))
+            continue;
+        __u32 tsval = read_tsval(context, side);
+        if (i == 0)
+            side->syn_probe = 0;
+        arm_slot(side, i, end, clock_time(&context->clock), tsval);
+        return;
+    }
+}
+
+/* ---- flows -------------------------------------------------------------------------- */
+
+static __always_inline __u8 find_peer(const struct packet *packet)
+{
+    struct podrtt_peer_key key = {.prefix_len = 8 * sizeof(key.address)};
+
+    __builtin_memcpy(key.address, packet->key.peer_address, sizeof(key.address));
+    __u32 *peer = bpf_map_lookup_elem(&peers, &key);
+    return peer ? *peer : PODRTT_PEER_INTERNET;
+}
+
+static __noinline struct podrtt_flow *create_flow(const struct packet *packet)
+{
+    struct podrtt_flow flow = {.peer = find_peer(packet)};
+
+    bpf_map_update_elem(&flows, &packet->key, &flow, BPF_NOEXIST);
+    return bpf_map_lookup_elem(&flows, &packet->key);
+}
+
+/* Forgets a connection that is over, so that it takes no room from the living. */
+static __always_inline void delete_flow(struct context *context)
+{
+    flush_floor(context, PODRTT_LEG_NETWORK);
+    flush_floor(context, PODRTT_LEG_POD);
+    bpf_map_delete_elem(&flows, &context->packet.key);
+}
+
+/* Takes one segment into account; `own` is the leg that its sender's data measures. */
+static __always_inline void process_segment(struct context *context, enum podrtt_leg own)
+{
+    enum podrtt_leg other = own == PODRTT_LEG_NETWORK ? PODRTT_LEG_POD : PODRTT_LEG_NETWORK;
+    const struct packet *packet = &context->packet;
+    bool sends = packet->length || packet->flags & (TCP_SYN | TCP_FIN);
+
+    context->flow = bpf_map_lookup_elem(&flows, &packet->key);
+    if (!context->flow) {
+        /* Only what arms a probe is worth an entry. */
+        if (packet->flags & TCP_RST || !(packet->length || packet->flags & TCP_SYN))
+            return;
+        context->flow = create_flow(packet);
+        if (!context->flow)
+            return;
+    }
+    if (packet->flags & TCP_RST) {
+        delete_flow(context);
+        return;
+    }
+    if (packet->flags & TCP_ACK)
+        acknowledge(context, other);
+    if (packet->flags & TCP_SYN)
+        send_syn(context, own);
+    else if (sends)
+        send_data(context, own);
+
+    struct podrtt_side *side = &context->flow->side[other];
+    if (side->fin && context->flow->side[own].fin && packet->ack == side->end)
+        delete_flow(context);
+}
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* From a packet's bytes to what matching needs of its TCP segment. */
+#ifndef PODRTT_PACKET_BPF_H
+#define PODRTT_PACKET_BPF_H
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "drop.bpf.h"
+
+#define MAX_VLAN_TAGS 2          /* IEEE 802.1ad: QinQ */
+#define MAX_EXTENSION_HEADERS 6  /* RFC 8200, 4.1: each of the kinds below at most once or twice */
+#define MAX_HEADERS_LENGTH 256   /* bytes made linear when the headers are not */
+#define IPV4_FRAGMENT_OFFSET 0x1fff
+#define IPV4_MORE_FRAGMENTS 0x2000
+#define IPV6_FRAGMENT_OFFSET 0xfff8
+#define IPV6_MORE_FRAGMENTS 1
+
+#define TCP_FLAGS_OFFSET 13
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+#define TCP_OPTION_END 0
+#define TCP_OPTION_NOP 1
+#define TCP_OPTION_TIMESTAMPS 8
+#define TCP_OPTION_TIMESTAMPS_LENGTH 10
+#define TCP_MAX_OPTIONS_LENGTH 40
+
+/* Which way a packet goes; also the index of its sender's side in a flow. */
+enum direction {
+    FROM_POD = PODRTT_LEG_NETWORK,
+    TO_POD = PODRTT_LEG_POD,
+};
+
+/* A TCP segment; numbers in host byte order. */
+struct packet {
+    struct podrtt_flow_key key;
+    __u32 seq;
+    __u32 ack;
+    __u32 length; /* bytes of payload */
+    __u32 flags;  /* TCP_FIN … */
+    bool partial; /* the first of several IP fragments */
+    __u32 options_offset;
+    __u32 options_length;
+};
+
+struct timestamps {
+    __u32 tsval;
+    __u32 tsecr;
+};
+
+enum parse_result {
+    PARSE_TCP,
+    PARSE_OTHER,      /* no TCP segment, or not all of one */
+    PARSE_NOT_LINEAR, /* the headers reach beyond the linear part */
+};
+
+static __always_inline enum parse_result parse_drop(enum podrtt_drop reason)
+{
+    count_drop(reason);
+    return PARSE_OTHER;
+}
+
+struct vlan_tag {
+    __be16 tci;
+    __be16 protocol;
+};
+
+struct ipv6_extension {
+    __u8 next_header;
+    __u8 length;
+    __be16 fragment; /* in a fragment header: offset and flags */
+    __be32 identification;
+};
+
+/* Where parsing stands. */
+struct cursor {
+    void *position;
+    void *data_end;
+    __u32 offset; /* of position in the packet */
+};
+
+/* `bytes` at the cursor, which moves behind them; NULL beyond the linear part. */
+static __always_inline void *take(struct cursor *cursor, __u32 bytes)
+{
+    void *taken = cursor->position;
+
+    if (taken + bytes > cursor->data_end)
+        return NULL;
+    cursor->position = taken + bytes;
+    cursor->offset += bytes;
+    return taken;
+}
+
+/* Returns the EtherType behind VLAN tags, in network byte order; 0 beyond the linear part. */
+static __always_inline __be16 parse_ethernet(struct cursor *cursor)
+{
+    struct ethhdr *ethernet = take(cursor, sizeof(*ethernet));
+
+    if (!ethernet)
+        return 0;
+    __be16 protocol = ethernet->h_proto;
+    for (int i = 0; i < MAX_VLAN_TAGS; i++) {
+        if (protocol != bpf_htons(ETH_P_8021Q) && protocol != bpf_htons(ETH_P_8021AD))
+            break;
+        struct vlan_tag *tag = take(cursor, sizeof(*tag));
+        if (!tag)
+            return 0;
+        protocol = tag->protocol;
+    }
+    return protocol;
+}
+
+/* IPv4 addresses are kept v4-mapped (RFC 4291, 2.5.5.2). */
+static __always_inline void set_address_v4(__u8 *address, __be32 v4)
+{
+    __builtin_memset(address, 0, 10);
+    __builtin_memset(address + 10, 0xff, 2);
+    __builtin_memcpy(address + 12, &v4, 4);
+}
+
+static __always_inline void set_address_v6(__u8 *address, const struct in6_addr *v6)
+{
+    __builtin_memcpy(address, v6, 16);
+}
+
+/* The addresses of a packet's sender and receiver in its flow's key. */
+static __always_inline __u8 *source_address(struct podrtt_flow_key *key, enum direction direction)
+{
+    return direction == FROM_POD ? key->pod_address : key->peer_address;
+}
+
+static __always_inline __u8 *destination_address(struct podrtt_flow_key *key, enum direction direction)
+{
+    return direction == FROM_POD ? key->peer_address : key->pod_address;
+}
+
+/*
+ * Bytes from the IP header on, as the header says; Ethernet may have padded the
+ * packet beyond. A GSO packet longer than 64 KiB says 0 (BIG TCP).
+ */
+static __always_inline __u32 ip_length(const struct __sk_buff *skb, __u32 said, __u32 ip_offset)
+{
+    return said == 0 && skb->gso_size ? skb->len - ip_offset : said;
+}
+
+/* Both IP parsers leave the cursor at the TCP header and the bytes from there on,
+ * payload included, in *segment_length. A first fragment's payload is not all of
+ * its segment's: only its acknowledgement is used, so its length is the header's. */
+
+static __always_inline enum parse_result parse_ipv4(const struct __sk_buff *skb, struct cursor *cursor,
+                                                    enum direction direction, struct packet *packet,
+                                                    __u32 *segment_length)
+{
+    __u32 ip_offset = cursor->offset;
+    struct iphdr *ip = take(cursor, sizeof(*ip));
+
+    if (!ip)
+        return PARSE_NOT_LINEAR;
+    if (ip->protocol != IPPROTO_TCP)
+        return PARSE_OTHER;
+    __u32 header_length = ip->ihl * 4;
+    __u32 length = ip_length(skb, bpf_ntohs(ip->tot_len), ip_offset);
+    if (header_length < sizeof(*ip) || length < header_length)
+        return parse_drop(PODRTT_DROP_BAD_HEADER);
+    if (length > skb->len - ip_offset)
+        return parse_drop(PODRTT_DROP_TRUNCATED);
+    __u16 fragment = bpf_ntohs(ip->frag_off);
+    if (fragment & IPV4_FRAGMENT_OFFSET)
+        return parse_drop(PODRTT_DROP_FRAGMENT);
+    packet->partial = fragment & IPV4_MORE_FRAGMENTS;
+
+    set_address_v4(source_address(&packet->key, direction), ip->saddr);
+    set_address_v4(destination_address(&packet->key, direction), ip->daddr);
+    *segment_length = length - header_length;
+    if (!take(cursor, header_length - sizeof(*ip)))
+        return PARSE_NOT_LINEAR;
+    return PARSE_TCP;
+}
+
+static __always_inline enum parse_result parse_ipv6(const struct __sk_buff *skb, struct cursor *cursor,
+                                                    enum direction direction, struct packet *packet,
+                                                    __u32 *segment_length)
+{
+    __u32 ip_offset = cursor->offset;
+    struct ipv6hdr *ip = take(cursor, sizeof(*ip));
+
+    if (!ip)
+        return PARSE_NOT_LINEAR;
+    __u8 next_header = ip->nexthdr;
+    __u32 said = bpf_ntohs(ip->payload_len);
+    __u32 end = ip_offset + ip_length(skb, said ? said + sizeof(*ip) : 0, ip_offset);
+    if (end > skb->len)
+        return parse_drop(PODRTT_DROP_TRUNCATED);
+
+    set_address_v6(source_address(&packet->key, direction), &ip->saddr);
+    set_address_v6(destination_address(&packet->key, direction), &ip->daddr);
+
+    for (int i = 0; next_header != IPPROTO_TCP; i++) {
+        if (i == MAX_EXTENSION_HEADERS)
+            return PARSE_OTHER;
+        if (next_header != IPPROTO_HOPOPTS && next_header != IPPROTO_ROUTING &&
+            next_header != IPPROTO_DSTOPTS && next_header != IPPROTO_FRAGMENT && next_header != IPPROTO_AH)
+            return PARSE_OTHER;
+        struct ipv6_extension *extension = take(cursor, sizeof(*extension));
+        if (!extension)
+            return PARSE_NOT_LINEAR;
+        __u32 rest = extension->length * 8; /* RFC 8200: units of 8 bytes beyond the first 8 */
+        if (next_header == IPPROTO_FRAGMENT) {
+            __u16 fragment = bpf_ntohs(extension->fragment);
+            if (fragment & IPV6_FRAGMENT_OFFSET)
+                return extension->next_header == IPPROTO_TCP ? parse_drop(PODRTT_DROP_FRAGMENT)
+                                                             : PARSE_OTHER;
+            packet->partial = fragment & IPV6_MORE_FRAGMENTS;
+            rest = 0;
+        } else if (next_header == IPPROTO_AH) {
+            if (extension->length < 1)
+                return parse_drop(PODRTT_DROP_BAD_HEADER);
+            rest = (extension->length - 1) * 4; /* RFC 4302: units of 4 bytes beyond the first 8 */
+        }
+        next_header = extension->next_header;
+        if (!take(cursor, rest))
+            return PARSE_NOT_LINEAR;
+    }
+
+    if (cursor->offset > end)
+        return parse_drop(PODRTT_DROP_BAD_HEADER);
+    *segment_length = end - cursor->offset;
+    return PARSE_TCP;
+}
+
+static __always_inline enum parse_result parse_tcp(struct cursor *cursor, enum direction direction,
+                                                   struct packet *packet, __u32 segment_length)
+{
+    struct tcphdr *tcp = take(cursor, sizeof(*tcp));
+
+    if (!tcp)
+        return PARSE_NOT_LINEAR;
+    __u32 header_length = tcp->doff * 4;
+    if (header_length < sizeof(*tcp) || header_length > segment_length)
+        return parse_drop(PODRTT_DROP_BAD_HEADER);
+
+    packet->key.pod_port = direction == FROM_POD ? tcp->source : tcp->dest;
+    packet->key.peer_port = direction == FROM_POD ? tcp->dest : tcp->source;
+    packet->seq = bpf_ntohl(tcp->seq);
+    packet->ack = bpf_ntohl(tcp->ack_seq);
+    packet->flags = ((__u8 *)tcp)[TCP_FLAGS_OFFSET];
+    packet->length = packet->partial ? 0 : segment_length - header_length;
+    packet->options_offset = cursor->offset;
+    packet->options_length = header_length - sizeof(*tcp);
+    if (!take(cursor, packet->options_length))
+        return PARSE_NOT_LINEAR;
+    return PARSE_TCP;
+}
+
+static __always_inline enum parse_result parse_linear(struct __sk_buff *skb, enum direction direction,
+                                                      struct packet *packet)
+{
+    struct cursor cursor = {
+        .position = (void *)(long)skb->data,
+        .data_end = (void *)(long)skb->data_end,
+    };
+    enum parse_result result = PARSE_OTHER;
+    __u32 segment_length = 0;
+    __be16 protocol = parse_ethernet(&cursor);
+
+    if (!protocol)
+        return PARSE_NOT_LINEAR;
+    if (protocol == bpf_htons(ETH_P_IP))
+        result = parse_ipv4(skb, &cursor, direction, packet, &segment_length);
+    else if (protocol == bpf_htons(ETH_P_IPV6))
+        result = parse_ipv6(skb, &cursor, direction, packet, &segment_length);
+    if (result != PARSE_TCP)
+        return result;
+    return parse_tcp(&cursor, direction, packet, segment_length);
+}
+
+/* Parses a packet; false if it is no TCP segment or must be left alone. */
+static __always_inline bool parse_packet(struct __sk_buff *skb, enum direction direction,
+                                         struct packet *packet)
+{
+    enum parse_result result = parse_linear(skb, direction, packet);
+
+    if (result == PARSE_NOT_LINEAR) {
+        __u32 length = skb->len < MAX_HEADERS_LENGTH ? skb->len : MAX_HEADERS_LENGTH;
+        if (bpf_skb_pull_data(skb, length) == 0)
+            result = parse_linear(skb, direction, packet);
+        if (result == PARSE_NOT_LINEAR)
+            count_drop(PODRTT_DROP_TRUNCATED);
+    }
+    return result == PARSE_TCP;
+}
+
+/* Walks the TCP options (RFC 9293, 3.1) to the timestamps. */
+static __noinline bool search_timestamps(struct __sk_buff *skb, __u32 offset, __u32 length,
+                                         struct timestamps *timestamps)
+{
+    __u8 option[2];
+    __u32 end = offset + length;
+
+    for (int i = 0; i < TCP_MAX_OPTIONS_LENGTH; i++) {
+        if (offset + TCP_OPTION_TIMESTAMPS_LENGTH > end)
+            return false;
+        if (bpf_skb_load_bytes(skb, offset, option, sizeof(option)))
+            return false;
+        if (option[0] == TCP_OPTION_END)
+            return false;
+        if (option[0] == TCP_OPTION_NOP) {
+            offset++;
+            continue;
+        }
+        if (option[0] == TCP_OPTION_TIMESTAMPS) {
+            if (option[1] != TCP_OPTION_TIMESTAMPS_LENGTH ||
+                bpf_skb_load_bytes(skb, offset + 2, timestamps, sizeof(*timestamps)))
+                return false;
+            timestamps->tsval = bpf_ntohl(timestamps->tsval);
+            timestamps->tsecr = bpf_ntohl(timestamps->tsecr);
+            return true;
+        }
+        if (option[1] < 2)
+            return false;
+        offset += option[1];
+    }
+    return false;
+}
+
+/* Reads a segment's timestamps (RFC 7323, 3.2) in host byte order; false if it has none. */
+static __always_inline bool read_timestamps(struct __sk_buff *skb, const struct packet *packet,
+                                            struct timestamps *timestamps)
+{
+    /* RFC 7323, appendix A: two NOPs before the option, and nothing else. */
+    struct {
+        __u8 nops[2];
+        __u8 kind;
+        __u8 length;
+        __be32 tsval;
+        __be32 tsecr;
+    } usual;
+
+    if (packet->options_length < TCP_OPTION_TIMESTAMPS_LENGTH)
+        return false;
+    if (packet->options_length == sizeof(usual)) {
+        if (bpf_skb_load_bytes(skb, packet->options_offset, &usual, sizeof(usual)))
+            return false;
+        if (usual.nops[0] == TCP_OPTION_NOP && usual.nops[1] == TCP_OPTION_NOP &&
+            usual.kind == TCP_OPTION_TIMESTAMPS && usual.length == TCP_OPTION_TIMESTAMPS_LENGTH) {
+            timestamps->tsval = bpf_ntohl(usual.tsval);
+            timestamps->tsecr = bpf_ntohl(usual.tsecr);
+            return true;
+        }
+    }
+    return search_timestamps(skb, packet->options_offset, packet->options_length, timestamps);
+}
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The two programs of a pod's veth. Both only look: they change no packet and return
+ * TC_ACT_UNSPEC, so that whatever else is attached runs as if they were not there.
+ */
+#include "flow.bpf.h"
+
+#include <linux/pkt_cls.h>
+
+/* Identity of each pod, by pod id; written and read by user space. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PODRTT_DEFAULT_PODS);
+    __type(key, __u32);
+    __type(value, struct podrtt_pod);
+    __uint(pinning, LIBBPF_PIN_BY_NAME);
+} pods SEC(".maps");
+
+/* Name of each peer class. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, PODRTT_MAX_PEERS);
+    __type(key, __u32);
+    __type(value, char[PODRTT_PEER_NAME_SIZE]);
+    __uint(pinning, LIBBPF_PIN_BY_NAME);
+} peer_names SEC(".maps");
+
+/* Samples of deleted pods, by namespace; user space only. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PODRTT_MAX_TOTALS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct podrtt_total_key);
+    __type(value, struct podrtt_histogram);
+    __uint(pinning, LIBBPF_PIN_BY_NAME);
+} totals SEC(".maps");
+
+/* The move into `totals` that is under way; user space only. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct podrtt_journal);
+    __uint(pinning, LIBBPF_PIN_BY_NAME);
+} journal SEC(".maps");
+
+static __always_inline int watch(struct __sk_buff *skb, enum direction direction)
+{
+    struct context context = {.skb = skb};
+
+    context.packet.key.pod = skb->ifindex;
+    if (parse_packet(skb, direction, &context.packet))
+        process_segment(&context, (enum podrtt_leg)direction);
+    return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int podrtt_from_pod(struct __sk_buff *skb)
+{
+    return watch(skb, FROM_POD);
+}
+
+SEC("tc")
+int podrtt_to_pod(struct __sk_buff *skb)
+{
+    return watch(skb, TO_POD);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The contract between the BPF programs and user space: what the maps hold, how
+ * they are named and pinned, and how large they are. Every change of a layout in
+ * this file needs a new PODRTT_LAYOUT, so that a plugin and a daemon of different
+ * versions never read each other's bytes wrongly.
+ *
+ * Memory, with the default sizes; it does not depend on the number of CPUs:
+ *
+ *   map          entries   bytes an entry   allocated     total
+ *   flows         131072              256   at load     34 MiB (with its hash table)
+ *   histograms      8192             1736   at load     14 MiB
+ *   pods            1024              616   at load    0.6 MiB
+ *   peers           1024               64   as used   0.06 MiB
+ *   peer_names        64               32   at load      2 KiB
+ *   drops              5                8   at load       40 B
+ *   totals          8192             1800   as used     14 MiB at most
+ *   journal            1             1760   at load      2 KiB
+ */
+#ifndef PODRTT_H
+#define PODRTT_H
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define PODRTT_ASSERT_SIZE(type, bytes) static_assert(sizeof(type) == (bytes))
+#else
+#define PODRTT_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
+#endif
+
+/* ---- names ---------------------------------------------------------------------- */
+
+/* Objects are pinned below <pin path>/v<PODRTT_LAYOUT>/ under the names given here. */
+#define PODRTT_LAYOUT 1
+#define PODRTT_PIN_PATH "/sys/fs/bpf/podrtt"
+#define PODRTT_LAYOUT_DIR "v1"
+
+#define PODRTT_PROGRAM_FROM_POD "podrtt_from_pod" /* packets that leave the pod */
+#define PODRTT_PROGRAM_TO_POD "podrtt_to_pod"     /* packets that enter the pod */
+
+#define PODRTT_MAP_FLOWS "flows"
+#define PODRTT_MAP_HISTOGRAMS "histograms"
+#define PODRTT_MAP_PODS "pods"
+#define PODRTT_MAP_PEERS "peers"
+#define PODRTT_MAP_PEER_NAMES "peer_names"
+#define PODRTT_MAP_DROPS "drops"
+#define PODRTT_MAP_TOTALS "totals"
+#define PODRTT_MAP_JOURNAL "journal"
+
+#define PODRTT_DEFAULT_FLOWS (128 * 1024)
+#define PODRTT_DEFAULT_HISTOGRAMS 8192
+#define PODRTT_DEFAULT_PODS 1024
+#define PODRTT_MAX_PEER_PREFIXES 1024
+#define PODRTT_MAX_PEERS 64
+#define PODRTT_MAX_TOTALS 8192
+
+/* ---- pods ----------------------------------------------------------------------- */
+
+/*
+ * A pod id is the ifindex of the pod's host veth. The kernel hands ifindexes out in
+ * ascending order, so an id is not used again soon, while the veth's name is: Azure
+ * CNI derives it from namespace and pod name.
+ */
+
+#define PODRTT_NAMESPACE_SIZE 64     /* Kubernetes: RFC 1123 label, 63 characters */
+#define PODRTT_POD_NAME_SIZE 256     /* Kubernetes: RFC 1123 subdomain, 253 */
+#define PODRTT_POD_UID_SIZE 64       /* a UUID; for static pods a hash */
+#define PODRTT_CONTAINER_ID_SIZE 128 /* containerd, CRI-O, podman: 64 hexadecimal digits */
+#define PODRTT_IFNAME_SIZE 16        /* IFNAMSIZ */
+
+/* Identity of a pod as the container runtime gave it. All strings end with a NUL. */
+struct podrtt_pod {
+    char name_space[PODRTT_NAMESPACE_SIZE];
+    char name[PODRTT_POD_NAME_SIZE];
+    char uid[PODRTT_POD_UID_SIZE];
+    char container_id[PODRTT_CONTAINER_ID_SIZE]; /* of the sandbox (CNI_CONTAINERID) */
+    char ifname[PODRTT_IFNAME_SIZE];             /* inside the pod (CNI_IFNAME) */
+    char host_ifname[PODRTT_IFNAME_SIZE];        /* for display; never a key */
+    __u64 created;                               /* CLOCK_REALTIME, nanoseconds */
+    __u64 deleted;                               /* the same; 0 while the pod lives */
+};
+PODRTT_ASSERT_SIZE(struct podrtt_pod, 560);
+
+/* ---- peers ---------------------------------------------------------------------- */
+
+/*
+ * A peer class names the network that the other end of a connection is in. The
+ * class is looked up once per flow by longest prefix, in `peers`; its name is
+ * found in `peer_names`, whose entries are never renamed, because histograms that
+ * outlive the daemon are keyed by their index.
+ */
+#define PODRTT_PEER_INTERNET 0 /* what no prefix covers */
+#define PODRTT_PEER_NAME_SIZE 32
+
+/* Key of `peers`. IPv4 prefixes are v4-mapped: 96 bits longer, below ::ffff:0:0/96. */
+struct podrtt_peer_key {
+    __u32 prefix_len; /* bits of address, as BPF_MAP_TYPE_LPM_TRIE wants it */
+    __u8 address[16]; /* network byte order */
+};
+PODRTT_ASSERT_SIZE(struct podrtt_peer_key, 20);
+
+/* ---- flows ---------------------------------------------------------------------- */
+
+/* One TCP connection of one pod. */
+struct podrtt_flow_key {
+    __u32 pod;             /* pod id; keeps pods with equal addresses apart */
+    __be16 pod_port;       /* network byte order */
+    __be16 peer_port;      /* network byte order */
+    __u8 pod_address[16];  /* network byte order, IPv4 as v4-mapped */
+    __u8 peer_address[16]; /* network byte order, IPv4 as v4-mapped */
+};
+PODRTT_ASSERT_SIZE(struct podrtt_flow_key, 40);
+
+/* Time in probes and samples is CLOCK_MONOTONIC in units of 32 ns; it wraps after
+ * 137 s, longer than TCP leaves data unanswered without sending it again. */
+#define PODRTT_TIME_SHIFT 5
+#define PODRTT_TIME_UNIT_NS (1 << PODRTT_TIME_SHIFT)
+
+/* A floor window is 149 ticks of 2^26 ns: 10 s. */
+#define PODRTT_FLOOR_TICK_SHIFT 26
+#define PODRTT_FLOOR_WINDOW_TICKS 149
+
+#define PODRTT_PROBES 4
+
+/*
+ * Data sent by one end of the connection, as it passed the veth: one cache line.
+ *
+ * A probe is `end sequence number << 32 | time`, 0 when the slot is free. Packets
+ * of this side arm it, packets of the other side take it, both with one atomic
+ * compare-and-swap, so number and time are never torn apart and no lock is needed.
+ */
+struct podrtt_side {
+    __u64 probe[PODRTT_PROBES];
+    __u32 tsval[PODRTT_PROBES]; /* TSval (RFC 7323) of the segment that armed the slot */
+    __u64 floor;                /* smallest sample of the window << 32 | the window's first tick */
+    __u32 end;                  /* sequence number after the last byte seen */
+    __u8 phase;                 /* enum podrtt_phase */
+    __u8 syn_probe;             /* probe[0] was armed by a SYN */
+    __u8 timestamps;            /* the last armed segment carried timestamps */
+    __u8 fin;                   /* a FIN was seen */
+};
+PODRTT_ASSERT_SIZE(struct podrtt_side, 64);
+
+enum podrtt_phase {
+    PODRTT_UNSEEN,  /* no data yet: `end` means nothing */
+    PODRTT_WAITING, /* met mid-stream: waiting until what was seen first is acknowledged */
+    PODRTT_SYNCED,  /* new data arms probes */
+};
+
+/* The header is sized so that, behind the kernel's 48 bytes and the key's 40, each
+ * side starts a cache line of its own. */
+struct podrtt_flow {
+    __u8 peer; /* peer class */
+    __u8 pad[39];
+    struct podrtt_side side[2]; /* indexed by the leg that the side's data measures */
+};
+PODRTT_ASSERT_SIZE(struct podrtt_flow, 168);
+
+/* ---- histograms ----------------------------------------------------------------- */
+
+/* The two legs of a pod's round trip; also the side whose data measures the leg. */
+enum podrtt_leg {
+    PODRTT_LEG_NETWORK, /* veth -> peer -> veth: data of the pod */
+    PODRTT_LEG_POD,     /* veth -> the pod's own stack -> veth: data of the peer */
+    PODRTT_LEGS,
+};
+
+enum podrtt_kind {
+    PODRTT_KIND_DATA,
+    PODRTT_KIND_HANDSHAKE, /* SYN -> SYN-ACK and SYN-ACK -> ACK: no delayed ACK, no data */
+    PODRTT_KIND_FLOOR,     /* a flow's smallest sample in a window of 10 s */
+    PODRTT_KINDS,
+};
+
+struct podrtt_histogram_key {
+    __u32 pod;
+    __u8 leg;
+    __u8 kind;
+    __u8 peer;
+    __u8 pad;
+};
+PODRTT_ASSERT_SIZE(struct podrtt_histogram_key, 8);
+
+/*
+ * Buckets are those of a Prometheus native histogram of schema 3 in seconds: eight
+ * per power of two, upper bounds included. Bucket 0 ends at 2^-20 s, bucket i at
+ * 2^(-20 + i/8) s, the last one at 2^6 s.
+ */
+#define PODRTT_SCHEMA 3
+#define PODRTT_MIN_EXPONENT (-20)
+#define PODRTT_MAX_EXPONENT 6
+#define PODRTT_BUCKETS (1 + (PODRTT_MAX_EXPONENT - PODRTT_MIN_EXPONENT) * (1 << PODRTT_SCHEMA))
+#define PODRTT_MAX_SAMPLE (2000000000u) /* 2^6 s in units of 32 ns */
+
+struct podrtt_histogram {
+    __u64 sum; /* nanoseconds */
+    __u64 bucket[PODRTT_BUCKETS];
+};
+PODRTT_ASSERT_SIZE(struct podrtt_histogram, 1680);
+
+/*
+ * Bucket of a sample in units of 32 ns, at most PODRTT_MAX_SAMPLE.
+ *
+ * A unit is 2^-4 / 5^9 s, so sample * floor(2^53 / 5^9) is the sample in seconds
+ * with 57 fractional bits. The factor is rounded down: a sample of exactly a power
+ * of two comes out just below it, in the bucket that ends there, as it must.
+ */
+static inline __attribute__((always_inline)) __u32 podrtt_bucket(__u32 sample)
+{
+    const __u32 fraction_bits = 57;
+    __u64 seconds = (__u64)sample * 4611686018ull;
+
+    if (seconds >> (fraction_bits + PODRTT_MIN_EXPONENT) == 0)
+        return 0;
+
+    __u32 zeros = (__u32)__builtin_clzll(seconds);
+    __u32 octave = 63 - zeros - (fraction_bits + PODRTT_MIN_EXPONENT);
+    __u32 mantissa = (__u32)(seconds << zeros >> 32); /* 2^31 and up */
+
+    /* 2^31 * 2^(n/8) for n = 1 … 7, searched by halves */
+    __u32 eighths = 0;
+    if (mantissa >= 3037000500u)
+        eighths = 4;
+    if (mantissa >= (eighths ? 3611622603u : 2553802834u))
+        eighths += 2;
+    if (mantissa >= (eighths == 0   ? 2341847524u
+                     : eighths == 2 ? 2784941738u
+                     : eighths == 4 ? 3311872529u
+                                    : 3938502376u))
+        eighths += 1;
+
+    return 1 + octave * (1 << PODRTT_SCHEMA) + eighths;
+}
+
+/* ---- drops ---------------------------------------------------------------------- */
+
+/* What was left out, by reason. Index into `drops`. */
+enum podrtt_drop {
+    PODRTT_DROP_TRUNCATED,       /* packet: shorter than its headers say */
+    PODRTT_DROP_BAD_HEADER,      /* packet: a header length that cannot be */
+    PODRTT_DROP_FRAGMENT,        /* packet: a fragment without a TCP header */
+    PODRTT_DROP_STALE,           /* sample: longer than the largest bucket */
+    PODRTT_DROP_HISTOGRAMS_FULL, /* sample: no room for a new histogram */
+    PODRTT_DROPS,
+};
+
+/* ---- totals of namespaces, kept by user space ------------------------------------ */
+
+struct podrtt_total_key {
+    char name_space[PODRTT_NAMESPACE_SIZE];
+    __u8 leg;
+    __u8 kind;
+    __u8 peer;
+    __u8 pad;
+};
+PODRTT_ASSERT_SIZE(struct podrtt_total_key, 68);
+
+/*
+ * A deleted pod's histogram is moved into its namespace's total in steps that a
+ * crash may separate. The journal holds the outcome before the first of them, so
+ * that the next start can repeat the steps and no sample is lost or counted twice.
+ */
+struct podrtt_journal {
+    __u32 valid;
+    struct podrtt_histogram_key from; /* to be deleted */
+    struct podrtt_total_key to;       /* to become … */
+    struct podrtt_histogram total;    /* … this */
+};
+PODRTT_ASSERT_SIZE(struct podrtt_journal, 1760);
+
+#endif

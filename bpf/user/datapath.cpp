@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "datapath.h"
+
+#include <bpf/libbpf.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "handle.h"
+#include "podrtt.skel.h"
+
+namespace podrtt
+{
+namespace
+{
+
+using Skeleton = Handle<podrtt_bpf, podrtt_bpf__destroy>;
+
+// libbpf's and the verifier's words, kept for the error message.
+std::string libbpf_log;
+
+int keep_log(libbpf_print_level level, const char *format, va_list arguments)
+{
+    if (level != LIBBPF_WARN)
+        return 0;
+    char line[1024];
+    int length = vsnprintf(line, sizeof(line), format, arguments);
+    libbpf_log += line;
+    return length;
+}
+
+std::unexpected<Error> libbpf_failure(std::string operation, std::string object, int error)
+{
+    std::string reason = std::strerror(error);
+    if (!libbpf_log.empty())
+        reason += "\n" + libbpf_log;
+    return std::unexpected(Error{std::move(operation), std::move(object), error, std::move(reason)});
+}
+
+Result<void> make_directory(const std::filesystem::path &path)
+{
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+        return failure("create directory", path, errno);
+    return {};
+}
+
+// What bpf_obj_get_info_by_fd says of a pinned map, if there is one.
+std::optional<bpf_map_info> pinned_map_info(const std::string &path)
+{
+    Fd fd(bpf_obj_get(path.c_str()));
+    bpf_map_info info = {};
+    std::uint32_t length = sizeof(info);
+    if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0)
+        return std::nullopt;
+    return info;
+}
+
+// A new name first, then a rename: whoever opens the pin finds the old program or the
+// new one, never none.
+Result<void> pin_program(bpf_program *program, const std::string &path)
+{
+    const std::string temporary = path + ".new";
+    unlink(temporary.c_str());
+    if (bpf_program__pin(program, temporary.c_str()) != 0)
+        return libbpf_failure("pin program", temporary, errno);
+    if (rename(temporary.c_str(), path.c_str()) != 0)
+        return failure("pin program", path, errno);
+    return {};
+}
+
+void size_map(bpf_map *map, const std::string &path, std::uint32_t entries)
+{
+    // libbpf refuses a pinned map that differs from the program's idea of it.
+    auto pinned = pinned_map_info(path);
+    bpf_map__set_max_entries(map, pinned ? pinned->max_entries : entries);
+}
+
+} // namespace
+
+Result<void> load_datapath(const Pins &pins, const DatapathSizes &sizes)
+{
+    for (const auto &directory : {pins.directory().parent_path(), pins.directory()})
+        if (auto made = make_directory(directory); !made)
+            return made;
+
+    libbpf_log.clear();
+    libbpf_set_print(keep_log);
+    const std::string directory = pins.directory();
+    LIBBPF_OPTS(bpf_object_open_opts, options, .pin_root_path = directory.c_str());
+    Skeleton skeleton(podrtt_bpf__open_opts(&options));
+    if (!skeleton)
+        return libbpf_failure("open", "BPF object", errno);
+
+    auto flows = pinned_map_info(pins.path(PODRTT_MAP_FLOWS));
+    if (flows && flows->max_entries != sizes.flows && unlink(pins.path(PODRTT_MAP_FLOWS).c_str()) != 0)
+        return failure("unpin map", pins.path(PODRTT_MAP_FLOWS), errno);
+    size_map(skeleton->maps.flows, pins.path(PODRTT_MAP_FLOWS), sizes.flows);
+    size_map(skeleton->maps.histograms, pins.path(PODRTT_MAP_HISTOGRAMS), sizes.histograms);
+    size_map(skeleton->maps.pods, pins.path(PODRTT_MAP_PODS), sizes.pods);
+
+    if (int error = podrtt_bpf__load(skeleton.get()))
+        return libbpf_failure("load BPF object, pinned below", directory, -error);
+
+    if (auto pinned = pin_program(skeleton->progs.podrtt_from_pod, pins.path(PODRTT_PROGRAM_FROM_POD)); !pinned)
+        return pinned;
+    return pin_program(skeleton->progs.podrtt_to_pod, pins.path(PODRTT_PROGRAM_TO_POD));
+}
+
+} // namespace podrtt

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+
+#include "error.h"
+#include "pins.h"
+
+namespace podrtt
+{
+
+struct DatapathSizes {
+    std::uint32_t flows = PODRTT_DEFAULT_FLOWS;
+    std::uint32_t histograms = PODRTT_DEFAULT_HISTOGRAMS;
+    std::uint32_t pods = PODRTT_DEFAULT_PODS;
+};
+
+// Loads the BPF programs and pins them and their maps. Maps that are pinned already
+// are used on with all that they hold; programs are replaced. What is pinned outlives
+// the process. A map of `flows` whose size has changed is made anew: it holds nothing
+// but round trips under way. `sizes` does not change other maps that are pinned.
+Result<void> load_datapath(const Pins &pins, const DatapathSizes &sizes);
+
+} // namespace podrtt

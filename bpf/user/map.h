@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// Pinned BPF maps with the types of their keys and values.
+#pragma once
+
+#include <bpf/bpf.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "error.h"
+#include "fd.h"
+
+namespace podrtt
+{
+
+// Opens a pinned map and checks that keys and values have the sizes expected.
+Result<Fd> open_map(const std::string &path, std::uint32_t key_size, std::uint32_t value_size);
+
+// A map of the kernel. Thread-safe, as the kernel's operations are. Every element is
+// read and written whole, but not atomically against programs that add to it.
+template <typename Key, typename Value>
+class Map
+{
+public:
+    static Result<Map> open(const std::string &path)
+    {
+        auto fd = open_map(path, sizeof(Key), sizeof(Value));
+        if (!fd)
+            return std::unexpected(fd.error());
+        return Map(std::move(*fd), path);
+    }
+
+    Result<std::optional<Value>> lookup(const Key &key) const
+    {
+        Value value;
+        if (bpf_map_lookup_elem(fd_.get(), &key, &value) == 0)
+            return value;
+        if (errno == ENOENT)
+            return std::nullopt;
+        return failure("read map", path_, errno);
+    }
+
+    // `flags` is BPF_ANY, BPF_NOEXIST or BPF_EXIST.
+    Result<void> update(const Key &key, const Value &value, std::uint64_t flags = BPF_ANY)
+    {
+        if (bpf_map_update_elem(fd_.get(), &key, &value, flags) != 0)
+            return failure("write map", path_, errno);
+        return {};
+    }
+
+    // An element that is not there is no error.
+    Result<void> erase(const Key &key)
+    {
+        if (bpf_map_delete_elem(fd_.get(), &key) != 0 && errno != ENOENT)
+            return failure("delete from map", path_, errno);
+        return {};
+    }
+
+    // All keys at some moment; elements that come and go meanwhile may be missed.
+    Result<std::vector<Key>> keys() const
+    {
+        std::vector<Key> keys;
+        Key key;
+        const Key *previous = nullptr;
+        while (bpf_map_get_next_key(fd_.get(), previous, &key) == 0) {
+            keys.push_back(key);
+            previous = &keys.back();
+        }
+        if (errno != ENOENT)
+            return failure("list map", path_, errno);
+        return keys;
+    }
+
+    int fd() const { return fd_.get(); }
+
+private:
+    Map(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+    Fd fd_;
+    std::string path_;
+};
+
+} // namespace podrtt

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "netlink.h"
+
+#include <cerrno>
+
+namespace podrtt
+{
+
+Result<Netlink> Netlink::open()
+{
+    Socket socket(nl_socket_alloc());
+    if (!socket)
+        return failure("open", "netlink socket", ENOMEM);
+    if (int error = nl_connect(socket.get(), NETLINK_ROUTE))
+        return netlink_failure("open", "netlink socket", error);
+    return Netlink(std::move(socket));
+}
+
+int Netlink::request(nl_msg *message)
+{
+    int sent = nl_send_auto(socket_.get(), message);
+    return sent < 0 ? sent : nl_wait_for_ack(socket_.get());
+}
+
+int Netlink::query(nl_msg *message, const std::function<void(nlmsghdr *)> &each)
+{
+    int sent = nl_send_auto(socket_.get(), message);
+    if (sent < 0)
+        return sent;
+
+    Handle<nl_cb, nl_cb_put> callbacks(nl_cb_clone(nl_socket_get_cb(socket_.get())));
+    auto forward = [](nl_msg *answer, void *function) -> int {
+        (*static_cast<const std::function<void(nlmsghdr *)> *>(function))(nlmsg_hdr(answer));
+        return NL_OK;
+    };
+    nl_cb_set(callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM, forward,
+              const_cast<std::function<void(nlmsghdr *)> *>(&each));
+    int received = nl_recvmsgs(socket_.get(), callbacks.get());
+    bool dump = nlmsg_hdr(message)->nlmsg_flags & NLM_F_DUMP;
+    // A dump ends with a message of its own, anything else with an acknowledgement.
+    return received < 0 || dump ? received : nl_wait_for_ack(socket_.get());
+}
+
+Result<Link> Netlink::link(int ifindex)
+{
+    rtnl_link *link = nullptr;
+    if (int error = rtnl_link_get_kernel(socket_.get(), ifindex, nullptr, &link))
+        return netlink_failure("find interface", std::to_string(ifindex), error);
+    return Link(link);
+}
+
+Result<Link> Netlink::link(const std::string &name)
+{
+    rtnl_link *link = nullptr;
+    if (int error = rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &link))
+        return netlink_failure("find interface", name, error);
+    return Link(link);
+}
+
+} // namespace podrtt

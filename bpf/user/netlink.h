@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#pragma once
+
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+
+#include <functional>
+#include <string>
+
+#include "error.h"
+#include "handle.h"
+
+namespace podrtt
+{
+
+// libnl's error codes are negative numbers of its own.
+inline std::unexpected<Error> netlink_failure(std::string operation, std::string object, int code)
+{
+    return failure(std::move(operation), std::move(object), std::string(nl_geterror(code)));
+}
+
+using NetlinkMessage = Handle<nl_msg, nlmsg_free>;
+using Link = Handle<rtnl_link, rtnl_link_put>;
+
+// A route netlink socket in the network namespace that the calling thread was in when
+// it was opened. Not thread-safe.
+class Netlink
+{
+public:
+    static Result<Netlink> open();
+
+    // Sends a request and waits for the kernel's acknowledgement. Returns 0 or a
+    // negative libnl code: callers expect some of them.
+    int request(nl_msg *message);
+
+    // Sends a request for data (a dump, if so flagged) and calls `each` for every answer.
+    int query(nl_msg *message, const std::function<void(nlmsghdr *)> &each);
+
+    Result<Link> link(int ifindex);
+    Result<Link> link(const std::string &name);
+
+private:
+    using Socket = Handle<nl_sock, nl_socket_free>;
+
+    explicit Netlink(Socket socket) : socket_(std::move(socket)) {}
+
+    Socket socket_;
+};
+
+} // namespace podrtt

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "netns.h"
+
+#include <fcntl.h>
+#include <sched.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace podrtt
+{
+
+Result<Netns> Netns::open(const std::string &path)
+{
+    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd)
+        return failure("open network namespace", path, errno);
+    return Netns(std::move(fd), path);
+}
+
+Result<Netns> Netns::current() { return open("/proc/thread-self/ns/net"); }
+
+Result<NetnsGuard> NetnsGuard::enter(const Netns &netns)
+{
+    auto previous = Netns::current();
+    if (!previous)
+        return std::unexpected(previous.error());
+    if (setns(netns.fd(), CLONE_NEWNET) != 0)
+        return failure("enter network namespace", netns.path(), errno);
+    return NetnsGuard(std::move(*previous));
+}
+
+NetnsGuard::~NetnsGuard()
+{
+    // A thread that went on in the wrong namespace would change the wrong devices.
+    if (previous_.fd() >= 0 && setns(previous_.fd(), CLONE_NEWNET) != 0)
+        std::abort();
+}
+
+} // namespace podrtt

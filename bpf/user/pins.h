@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// Where the objects of this layout are pinned, and how to open them.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "error.h"
+#include "fd.h"
+#include "map.h"
+#include "podrtt.h"
+
+namespace podrtt
+{
+
+class Pins
+{
+public:
+    // `pin_path` is the directory that holds those of all layouts, on a bpffs.
+    explicit Pins(const std::filesystem::path &pin_path) : directory_(pin_path / PODRTT_LAYOUT_DIR) {}
+
+    const std::filesystem::path &directory() const { return directory_; }
+    std::string path(std::string_view name) const { return directory_ / name; }
+
+    Result<Fd> program(std::string_view name) const;
+
+    Result<Map<std::uint32_t, podrtt_pod>> pods() const
+    {
+        return Map<std::uint32_t, podrtt_pod>::open(path(PODRTT_MAP_PODS));
+    }
+
+private:
+    std::filesystem::path directory_;
+};
+
+} // namespace podrtt

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "veth.h"
+
+#include <linux/net_namespace.h>
+
+#include <string_view>
+
+#include "netlink.h"
+
+namespace podrtt
+{
+namespace
+{
+
+bool is_veth(rtnl_link *link)
+{
+    const char *type = rtnl_link_get_type(link);
+    return type && std::string_view(type) == "veth";
+}
+
+Result<Link> pod_link(const Netns &pod, const std::string &ifname)
+{
+    auto guard = NetnsGuard::enter(pod);
+    if (!guard)
+        return std::unexpected(guard.error());
+    auto netlink = Netlink::open();
+    if (!netlink)
+        return std::unexpected(netlink.error());
+    return netlink->link(ifname);
+}
+
+// The id by which the calling thread's network namespace knows another, or -1.
+int nsid_of(Netlink &netlink, const Netns &netns)
+{
+    NetlinkMessage message(nlmsg_alloc_simple(RTM_GETNSID, 0));
+    rtgenmsg header = {};
+    if (!message || nlmsg_append(message.get(), &header, sizeof(header), NLMSG_ALIGNTO) != 0 ||
+        nla_put_u32(message.get(), NETNSA_FD, static_cast<std::uint32_t>(netns.fd())) != 0)
+        return -1;
+
+    int nsid = -1;
+    netlink.query(message.get(), [&nsid](nlmsghdr *answer) {
+        nlattr *attribute = nlmsg_find_attr(answer, sizeof(rtgenmsg), NETNSA_NSID);
+        if (attribute)
+            nsid = nla_get_s32(attribute);
+    });
+    return nsid;
+}
+
+} // namespace
+
+Result<HostVeth> find_host_veth(const Netns &pod, const std::string &ifname)
+{
+    const std::string object = ifname + " in " + pod.path();
+
+    auto inner = pod_link(pod, ifname);
+    if (!inner)
+        return std::unexpected(inner.error());
+    if (!is_veth(inner->get())) {
+        const char *type = rtnl_link_get_type(inner->get());
+        return failure("find the host veth of", object, std::string("it is no veth but ") + (type ? type : "a device"));
+    }
+
+    auto netlink = Netlink::open();
+    if (!netlink)
+        return std::unexpected(netlink.error());
+    int peer = rtnl_link_get_link(inner->get());
+    auto outer = netlink->link(peer);
+    if (!outer)
+        return failure("find the host veth of", object, "its peer is not in the node's network namespace");
+
+    // Interface numbers are the namespace's own: the interface of that number here may
+    // be another than the peer. The peer points back, at the interface and its namespace.
+    int nsid = -1;
+    bool known = rtnl_link_get_link_netnsid(outer->get(), &nsid) == 0;
+    if (!is_veth(outer->get()) || rtnl_link_get_link(outer->get()) != rtnl_link_get_ifindex(inner->get()) ||
+        !known || nsid != nsid_of(*netlink, pod))
+        return failure("find the host veth of", object, "its peer is not in the node's network namespace");
+
+    return HostVeth{peer, rtnl_link_get_name(outer->get())};
+}
+
+} // namespace podrtt

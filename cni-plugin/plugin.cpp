@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugin.h"
+
+#include <net/if.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include <chrono>
+#include <memory>
+#include <ostream>
+
+#include "attachment.h"
+#include "deadline.h"
+#include "filter.h"
+#include "identity.h"
+#include "pins.h"
+#include "veth.h"
+
+namespace podrtt::cni
+{
+namespace
+{
+
+std::uint64_t now_ns()
+{
+    return static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+template <std::size_t size>
+void copy_name(char (&field)[size], const std::string &name)
+{
+    name.copy(field, size - 1);
+}
+
+Result<void> instrument(const Parameters &parameters, const Config &config)
+{
+    auto pod = parse_identity(parameters);
+    if (!pod)
+        return std::unexpected(pod.error());
+    const Pins pins(config.pin_path);
+    auto pods = pins.pods();
+    if (!pods)
+        return std::unexpected(pods.error());
+    auto netns = Netns::open(parameters.netns);
+    if (!netns)
+        return std::unexpected(netns.error());
+    auto veth = find_host_veth(*netns, parameters.ifname);
+    if (!veth)
+        return std::unexpected(veth.error());
+
+    // Identity first: if nothing else gets done, the daemon attaches the programs.
+    pod->created = now_ns();
+    copy_name(pod->host_ifname, veth->name);
+    if (auto written = pods->update(static_cast<std::uint32_t>(veth->ifindex), *pod); !written)
+        return written;
+
+    auto netlink = Netlink::open();
+    if (!netlink)
+        return std::unexpected(netlink.error());
+    return attach(*netlink, pins, veth->ifindex);
+}
+
+using Pods = Map<std::uint32_t, podrtt_pod>;
+
+Result<void> mark_deleted(Pods &pods, std::uint32_t id, podrtt_pod pod)
+{
+    if (pod.deleted)
+        return {};
+    pod.deleted = now_ns();
+    // Never a new entry: the daemon may have collected this one meanwhile.
+    auto written = pods.update(id, pod, BPF_EXIST);
+    if (!written && written.error().code != ENOENT)
+        return written;
+    return {};
+}
+
+// Calls `each` for every pod known; a host without podrtt's pins knows none.
+Result<void> for_each_pod(const Config &config,
+                          const std::function<Result<void>(Pods &, std::uint32_t, const podrtt_pod &)> &each)
+{
+    auto pods = Pins(config.pin_path).pods();
+    if (!pods)
+        return pods.error().code == ENOENT ? Result<void>() : std::unexpected(pods.error());
+    auto ids = pods->keys();
+    if (!ids)
+        return std::unexpected(ids.error());
+    for (std::uint32_t id : *ids) {
+        auto pod = pods->lookup(id);
+        if (!pod)
+            return std::unexpected(pod.error());
+        if (!*pod)
+            continue;
+        if (auto done = each(*pods, id, **pod); !done)
+            return done;
+    }
+    return {};
+}
+
+bool is_attachment(const podrtt_pod &pod, const Parameters &parameters)
+{
+    return pod.container_id == parameters.container_id && pod.ifname == parameters.ifname;
+}
+
+// By container id and interface, never by a name: the pod of that name may be the next one.
+Result<void> forget(const Parameters &parameters, const Config &config)
+{
+    return for_each_pod(config, [&](Pods &pods, std::uint32_t id, const podrtt_pod &pod) {
+        return is_attachment(pod, parameters) ? mark_deleted(pods, id, pod) : Result<void>();
+    });
+}
+
+// Only pods whose interface is gone: the runtime lists the attachments of one network,
+// and podrtt may be chained in several.
+Result<void> collect_garbage(const Config &config)
+{
+    return for_each_pod(config, [](Pods &pods, std::uint32_t id, const podrtt_pod &pod) {
+        char name[IF_NAMESIZE];
+        return if_indextoname(id, name) ? Result<void>() : mark_deleted(pods, id, pod);
+    });
+}
+
+Result<void> check(const Parameters &parameters, const Config &config)
+{
+    bool found = false;
+    auto visited = for_each_pod(config, [&](Pods &, std::uint32_t id, const podrtt_pod &pod) -> Result<void> {
+        if (!is_attachment(pod, parameters) || pod.deleted)
+            return {};
+        found = true;
+        auto netlink = Netlink::open();
+        if (!netlink)
+            return std::unexpected(netlink.error());
+        for (Hook hook : {Hook::ingress, Hook::egress}) {
+            auto filters = list_filters(*netlink, static_cast<int>(id), hook);
+            if (!filters)
+                return std::unexpected(filters.error());
+            if (std::ranges::none_of(*filters, &Filter::ours))
+                return failure("check", pod.host_ifname, "podrtt's filter is not attached");
+        }
+        return {};
+    });
+    if (visited && !found)
+        return failure("check", parameters.container_id, "podrtt does not know this pod");
+    return visited;
+}
+
+Result<void> act(const Parameters &parameters, const Config &config)
+{
+    switch (parameters.command) {
+    case Command::add:
+        return instrument(parameters, config);
+    case Command::del:
+        return forget(parameters, config);
+    case Command::check:
+        return check(parameters, config);
+    case Command::gc:
+        return collect_garbage(config);
+    case Command::status: // The plugin can always be called; an error would make the node NotReady.
+    case Command::version:
+        return {};
+    }
+    return {};
+}
+
+void print_version(const std::string &config_text, std::ostream &out)
+{
+    Json answer = {{"cniVersion", answer_version(config_text)}, {"supportedVersions", supported_versions}};
+    out << answer.dump() << '\n';
+}
+
+int print_error(const CniError &error, const std::string &config_text, std::ostream &out)
+{
+    Json answer = {{"cniVersion", answer_version(config_text)},
+                   {"code", static_cast<unsigned>(error.code)},
+                   {"msg", error.message}};
+    if (!error.details.empty())
+        answer["details"] = error.details;
+    // What cannot be shown as UTF-8 is replaced; an error must always get out.
+    out << answer.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+    return 1;
+}
+
+} // namespace
+
+int run(const Environment &environment, const std::string &config_text, std::ostream &out, std::ostream &log)
+{
+    auto parameters = parse_parameters(environment);
+    if (!parameters)
+        return print_error(parameters.error(), config_text, out);
+    if (parameters->command == Command::version) {
+        print_version(config_text, out);
+        return 0;
+    }
+    auto config = parse_config(config_text, parameters->command);
+    if (!config)
+        return print_error(config.error(), config_text, out);
+
+    spdlog::logger logger("podrtt", std::make_shared<spdlog::sinks::ostream_sink_st>(log, true));
+    logger.set_pattern("podrtt: %l: %v");
+    logger.set_level(config->log_level);
+
+    auto done = within(config->timeout, [&] { return act(*parameters, *config); });
+    if (!done) {
+        bool fatal = config->failure_policy == FailurePolicy::closed &&
+                     (parameters->command == Command::add || parameters->command == Command::check);
+        if (fatal)
+            return print_error({Code::not_instrumented, "the pod is not measured", done.error().reason},
+                               config_text, out);
+        logger.warn("{}: the pod goes on without: {}", parameters->container_id, done.error().reason);
+    }
+    if (parameters->command == Command::add)
+        out << config->prev_result.dump() << '\n';
+    return 0;
+}
+
+} // namespace podrtt::cni

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "request.h"
+
+#include <algorithm>
+#include <optional>
+#include <regex>
+
+#include "podrtt.h"
+
+namespace podrtt::cni
+{
+namespace
+{
+
+struct Verb {
+    std::string_view name;
+    Command command;
+    std::string_view since; // CNI version
+    bool needs_container;
+    bool needs_netns;
+    bool needs_path;
+};
+
+constexpr Verb verbs[] = {
+    {"ADD", Command::add, "0.3.0", true, true, true},
+    {"DEL", Command::del, "0.3.0", true, false, true},
+    {"CHECK", Command::check, "0.4.0", true, true, true},
+    {"GC", Command::gc, "1.1.0", false, false, true},
+    {"STATUS", Command::status, "1.1.0", false, false, true},
+    {"VERSION", Command::version, "0.3.0", false, false, false},
+};
+
+std::string get(const Environment &environment, std::string_view name)
+{
+    auto variable = environment.find(name);
+    return variable == environment.end() ? "" : variable->second;
+}
+
+// Container ids and network names (specification, sections 1 and 2).
+bool is_identifier(const std::string &text)
+{
+    static const std::regex pattern("[A-Za-z0-9][A-Za-z0-9_.-]*");
+    return std::regex_match(text, pattern);
+}
+
+bool is_ifname(const std::string &text)
+{
+    return text.size() < PODRTT_IFNAME_SIZE && text != "." && text != ".." &&
+           text.find_first_of("/: \t\n\v\f\r") == std::string::npos;
+}
+
+std::optional<std::size_t> version_rank(std::string_view version)
+{
+    auto found = std::ranges::find(supported_versions, version);
+    if (found == std::end(supported_versions))
+        return std::nullopt;
+    return static_cast<std::size_t>(found - std::begin(supported_versions));
+}
+
+std::unexpected<CniError> bad_value(std::string_view key, std::string_view expected)
+{
+    return cni_failure(Code::invalid_config, "invalid value of \"" + std::string(key) + "\"",
+                       "expected " + std::string(expected));
+}
+
+// podrtt's own keys.
+CniResult<void> parse_own_keys(const Json &json, Config &config)
+{
+    config.pin_path = PODRTT_PIN_PATH;
+    if (auto value = json.find("pinPath"); value != json.end()) {
+        if (!value->is_string() || !value->get<std::filesystem::path>().is_absolute())
+            return bad_value("pinPath", "an absolute path");
+        config.pin_path = value->get<std::filesystem::path>();
+    }
+    if (auto value = json.find("timeoutMs"); value != json.end()) {
+        if (!value->is_number_unsigned() || value->get<std::uint64_t>() < 1 || value->get<std::uint64_t>() > 10000)
+            return bad_value("timeoutMs", "a number of milliseconds from 1 to 10000");
+        config.timeout = std::chrono::milliseconds(value->get<std::int64_t>());
+    }
+    if (auto value = json.find("failurePolicy"); value != json.end()) {
+        if (*value != "open" && *value != "closed")
+            return bad_value("failurePolicy", "\"open\" or \"closed\"");
+        config.failure_policy = *value == "closed" ? FailurePolicy::closed : FailurePolicy::open;
+    }
+    if (auto value = json.find("logLevel"); value != json.end()) {
+        static const std::map<std::string, spdlog::level::level_enum> levels = {
+            {"debug", spdlog::level::debug},
+            {"info", spdlog::level::info},
+            {"warning", spdlog::level::warn},
+            {"error", spdlog::level::err},
+        };
+        auto level = value->is_string() ? levels.find(value->get<std::string>()) : levels.end();
+        if (level == levels.end())
+            return bad_value("logLevel", R"("debug", "info", "warning" or "error")");
+        config.log_level = level->second;
+    }
+    return {};
+}
+
+} // namespace
+
+CniResult<Parameters> parse_parameters(const Environment &environment)
+{
+    std::string command = get(environment, "CNI_COMMAND");
+    if (command.empty())
+        return cni_failure(Code::invalid_environment, "required env variables [CNI_COMMAND] missing",
+                           "podrtt is a CNI plugin: container runtimes call it");
+    auto verb = std::ranges::find(verbs, command, &Verb::name);
+    if (verb == std::end(verbs))
+        return cni_failure(Code::invalid_environment, "unknown CNI_COMMAND: " + command);
+
+    Parameters parameters = {verb->command, get(environment, "CNI_CONTAINERID"), get(environment, "CNI_NETNS"),
+                             get(environment, "CNI_IFNAME"), get(environment, "CNI_ARGS")};
+    std::string missing;
+    auto require = [&missing, &environment](bool needed, const char *name) {
+        if (needed && get(environment, name).empty())
+            missing += missing.empty() ? name : std::string(",") + name;
+    };
+    require(verb->needs_container, "CNI_CONTAINERID");
+    require(verb->needs_netns, "CNI_NETNS");
+    require(verb->needs_container, "CNI_IFNAME");
+    require(verb->needs_path, "CNI_PATH");
+    if (!missing.empty())
+        return cni_failure(Code::invalid_environment, "required env variables [" + missing + "] missing");
+
+    if (verb->needs_container && !is_identifier(parameters.container_id))
+        return cni_failure(Code::invalid_environment, "invalid characters in CNI_CONTAINERID");
+    if (verb->needs_container && !is_ifname(parameters.ifname))
+        return cni_failure(Code::invalid_environment, "CNI_IFNAME is no interface name");
+    return parameters;
+}
+
+CniResult<Config> parse_config(const std::string &text, Command command)
+{
+    Json json = Json::parse(text, nullptr, false);
+    if (!json.is_object())
+        return cni_failure(Code::decoding_failure, "the network configuration on stdin is no JSON object");
+
+    auto version = json.find("cniVersion");
+    if (version == json.end() || !version->is_string() || !version_rank(version->get<std::string>()))
+        return cni_failure(Code::incompatible_version, "incompatible CNI versions",
+                           "config is " + (version == json.end() ? "0.1.0" : version->dump()) +
+                               ", plugin supports 0.3.0 to 1.1.0");
+    Config config;
+    config.cni_version = version->get<std::string>();
+    auto verb = std::ranges::find(verbs, command, &Verb::command);
+    if (*version_rank(config.cni_version) < *version_rank(verb->since))
+        return cni_failure(Code::incompatible_version,
+                           "config version " + config.cni_version + " does not allow " + std::string(verb->name));
+
+    auto name = json.find("name");
+    if (name == json.end() || !name->is_string() || !is_identifier(name->get<std::string>()))
+        return cni_failure(Code::invalid_config, "missing or invalid network name");
+    if (auto own = parse_own_keys(json, config); !own)
+        return std::unexpected(own.error());
+
+    if (auto previous = json.find("prevResult"); previous != json.end())
+        config.prev_result = *previous;
+    bool needs_result = command == Command::add || command == Command::check;
+    if (needs_result && !config.prev_result.is_object())
+        return cni_failure(Code::invalid_config, "prevResult is missing",
+                           "podrtt must come after the plugin that creates the interface");
+    return config;
+}
+
+std::string answer_version(const std::string &text)
+{
+    Json json = Json::parse(text, nullptr, false);
+    if (json.is_object() && json.contains("cniVersion") && json["cniVersion"].is_string())
+        return json["cniVersion"].get<std::string>();
+    return std::string(*std::rbegin(supported_versions));
+}
+
+} // namespace podrtt::cni
