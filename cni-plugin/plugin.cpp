@@ -81,18 +81,12 @@ Result<void> for_each_pod(const Config &config,
     auto pods = Pins(config.pin_path).pods();
     if (!pods)
         return pods.error().code == ENOENT ? Result<void>() : std::unexpected(pods.error());
-    auto ids = pods->keys();
-    if (!ids)
-        return std::unexpected(ids.error());
-    for (std::uint32_t id : *ids) {
-        auto pod = pods->lookup(id);
-        if (!pod)
-            return std::unexpected(pod.error());
-        if (!*pod)
-            continue;
-        if (auto done = each(*pods, id, **pod); !done)
+    auto entries = pods->entries();
+    if (!entries)
+        return std::unexpected(entries.error());
+    for (const auto &[id, pod] : *entries)
+        if (auto done = each(*pods, id, pod); !done)
             return done;
-    }
     return {};
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "error.h"
@@ -60,7 +61,35 @@ public:
         return {};
     }
 
-    // All keys at some moment; elements that come and go meanwhile may be missed.
+    // All elements of a hash map or an array, each once, in the order of the kernel's
+    // table; those that come or go meanwhile may be missed.
+    Result<std::vector<std::pair<Key, Value>>> entries() const
+    {
+        std::vector<std::pair<Key, Value>> entries;
+        std::vector<Key> keys(first_batch);
+        std::vector<Value> values(first_batch);
+        std::uint32_t position = 0; // opaque: the kernel's place in the table
+        std::uint32_t *from = nullptr;
+        for (;;) {
+            auto count = static_cast<std::uint32_t>(keys.size());
+            int error = bpf_map_lookup_batch(fd_.get(), from, &position, keys.data(), values.data(), &count,
+                                             nullptr);
+            if (error != 0 && errno == ENOSPC) { // one slot of the table holds more than the batch
+                keys.resize(2 * keys.size());
+                values.resize(keys.size());
+                continue;
+            }
+            if (error != 0 && errno != ENOENT)
+                return failure("read map", path_, errno);
+            for (std::uint32_t i = 0; i < count; i++)
+                entries.emplace_back(keys[i], values[i]);
+            if (error != 0)
+                return entries;
+            from = &position;
+        }
+    }
+
+    // All keys of a map that only the caller changes.
     Result<std::vector<Key>> keys() const
     {
         std::vector<Key> keys;
@@ -78,6 +107,8 @@ public:
     int fd() const { return fd_.get(); }
 
 private:
+    static constexpr std::size_t first_batch = 64;
+
     Map(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 
     Fd fd_;

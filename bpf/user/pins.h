@@ -26,6 +26,7 @@ public:
 
     Result<Fd> program(std::string_view name) const;
 
+    // By pod id.
     Result<Map<std::uint32_t, podrtt_pod>> pods() const
     {
         return Map<std::uint32_t, podrtt_pod>::open(path(PODRTT_MAP_PODS));

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <iostream>
+
+#include "daemon.h"
+#include "options.h"
+#include "top.h"
+
+int main(int argc, char **argv)
+{
+    auto options = podrtt::parse_options(argc, argv);
+    if (!options)
+        return options.error();
+
+    auto log = spdlog::stderr_logger_mt("podrttd");
+    spdlog::set_default_logger(log);
+    spdlog::set_level(spdlog::level::from_str(options->run.log_level));
+    const podrtt::Pins pins(options->pin_path);
+
+    auto done = options->subcommand == podrtt::Subcommand::top
+                    ? podrtt::top(pins, options->top, std::cout)
+                    : podrtt::run_daemon(pins, options->run, log);
+    if (!done) {
+        log->error("{}", done.error().message());
+        return 1;
+    }
+    return 0;
+}

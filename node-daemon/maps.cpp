@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "maps.h"
+
+namespace podrtt
+{
+namespace
+{
+
+// Opens the map pinned under `name`, or keeps the first error.
+template <typename Key, typename Value>
+std::optional<Map<Key, Value>> open_pinned(const Pins &pins, const char *name, std::optional<Error> &error)
+{
+    auto map = Map<Key, Value>::open(pins.path(name));
+    if (map)
+        return std::move(*map);
+    if (!error)
+        error = map.error();
+    return std::nullopt;
+}
+
+} // namespace
+
+Result<Maps> Maps::open(const Pins &pins)
+{
+    std::optional<Error> error;
+    auto pods = open_pinned<std::uint32_t, podrtt_pod>(pins, PODRTT_MAP_PODS, error);
+    auto histograms = open_pinned<podrtt_histogram_key, podrtt_histogram>(pins, PODRTT_MAP_HISTOGRAMS, error);
+    auto totals = open_pinned<podrtt_total_key, podrtt_histogram>(pins, PODRTT_MAP_TOTALS, error);
+    auto journal = open_pinned<std::uint32_t, podrtt_journal>(pins, PODRTT_MAP_JOURNAL, error);
+    auto peers = open_pinned<podrtt_peer_key, std::uint32_t>(pins, PODRTT_MAP_PEERS, error);
+    auto peer_names = open_pinned<std::uint32_t, PeerName>(pins, PODRTT_MAP_PEER_NAMES, error);
+    auto drops = open_pinned<std::uint32_t, std::uint64_t>(pins, PODRTT_MAP_DROPS, error);
+    if (error)
+        return std::unexpected(*error);
+    return Maps{.pods = std::move(*pods),
+                .histograms = std::move(*histograms),
+                .totals = std::move(*totals),
+                .journal = std::move(*journal),
+                .peers = std::move(*peers),
+                .peer_names = std::move(*peer_names),
+                .drops = std::move(*drops)};
+}
+
+} // namespace podrtt

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options.h"
+
+#include <CLI/CLI.hpp>
+
+namespace podrtt
+{
+
+std::expected<Options, int> parse_options(int argc, const char *const *argv)
+{
+    Options options;
+    std::vector<std::string> peers;
+    unsigned grace_seconds = static_cast<unsigned>(options.run.grace_period.count());
+    unsigned interval_seconds = static_cast<unsigned>(options.top.interval.count());
+
+    CLI::App app{"podrttd measures the TCP round-trip time of every pod on this node."};
+    app.set_version_flag("--version", std::string("podrttd ") + PODRTT_VERSION);
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.add_option("--pin-path", options.pin_path, "Directory on a bpffs for maps and programs")->capture_default_str();
+
+    CLI::App *run = app.add_subcommand("run", "Load the programs and serve /metrics, until SIGTERM or SIGINT");
+    run->add_option("--listen", options.run.listen, "Where to serve /metrics, HOST:PORT")->capture_default_str();
+    run->add_option("--peer", peers,
+                    "NAME=CIDR: a name for a network that connections lead to; repeatable. Without any: "
+                    "\"private\" for private addresses; always: \"internet\" for the rest")
+        ->check([](const std::string &text) {
+            auto peer = parse_peer(text);
+            return peer ? "" : peer.error().message();
+        });
+    run->add_option("--grace-period", grace_seconds, "Seconds for which a deleted pod's series stay")->capture_default_str();
+    run->add_option("--max-flows", options.run.sizes.flows, "Connections watched at a time, of all pods together")
+        ->check(CLI::Range(1024u, 16u * 1024 * 1024))
+        ->capture_default_str();
+    run->add_option("--log-level", options.run.log_level, "debug, info, warning or error")
+        ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+        ->capture_default_str();
+
+    CLI::App *top = app.add_subcommand("top", "Show the latency of every pod, from the histograms in the kernel");
+    top->add_option("--interval", interval_seconds, "Seconds between two pictures")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    top->add_flag("--once", options.top.once, "Print one picture and end");
+    top->add_flag("--json", options.top.json, "Print JSON instead of a table; implies --once");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError &error) {
+        return std::unexpected(app.exit(error));
+    }
+    options.subcommand = top->parsed() ? Subcommand::top : Subcommand::run;
+    options.run.grace_period = std::chrono::seconds(grace_seconds);
+    options.top.interval = std::chrono::seconds(interval_seconds);
+    options.top.once |= options.top.json;
+    for (const auto &peer : peers)
+        options.run.peers.push_back(*parse_peer(peer));
+    return options;
+}
+
+} // namespace podrtt

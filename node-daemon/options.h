@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datapath.h"
+#include "peers.h"
+
+namespace podrtt
+{
+
+struct RunOptions {
+    std::string listen = "127.0.0.1:9435"; // HOST:PORT
+    DatapathSizes sizes;
+    std::vector<PeerPrefix> peers; // beside the default ones
+    std::chrono::seconds grace_period{300};
+    std::string log_level = "info";
+};
+
+struct TopOptions {
+    std::chrono::seconds interval{2};
+    bool once = false;
+    bool json = false;
+};
+
+enum class Subcommand { run, top };
+
+struct Options {
+    Subcommand subcommand = Subcommand::run;
+    std::filesystem::path pin_path = PODRTT_PIN_PATH;
+    RunOptions run;
+    TopOptions top;
+};
+
+// Reads the command line. When there is nothing to run (--help, or an error, which is
+// printed), returns the exit status instead.
+std::expected<Options, int> parse_options(int argc, const char *const *argv);
+
+} // namespace podrtt

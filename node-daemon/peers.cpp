@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "peers.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <regex>
+#include <tuple>
+
+namespace podrtt
+{
+namespace
+{
+
+constexpr const char *internet = "internet";
+constexpr std::array<std::uint8_t, 12> v4_mapped_prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+constexpr unsigned v4_mapped_bits = 96;
+
+bool is_class_name(const std::string &name)
+{
+    static const std::regex pattern("[a-z][a-z0-9_-]*");
+    return name.size() < PODRTT_PEER_NAME_SIZE && std::regex_match(name, pattern);
+}
+
+std::optional<unsigned> parse_length(std::string_view text, unsigned most)
+{
+    unsigned length = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+    if (error != std::errc() || end != text.data() + text.size() || length > most)
+        return std::nullopt;
+    return length;
+}
+
+bool is_zero_beyond(const podrtt_peer_key &key)
+{
+    for (unsigned bit = key.prefix_len; bit < 8 * sizeof(key.address); bit++)
+        if (key.address[bit / 8] & (0x80u >> bit % 8))
+            return false;
+    return true;
+}
+
+auto order(const podrtt_peer_key &key) { return std::tuple(key.prefix_len, std::to_array(key.address)); }
+
+struct LessKey {
+    bool operator()(const podrtt_peer_key &a, const podrtt_peer_key &b) const { return order(a) < order(b); }
+};
+
+Result<std::uint32_t> find_or_add_name(Maps &maps, const std::string &name)
+{
+    auto names = peer_names(maps);
+    if (!names)
+        return std::unexpected(names.error());
+    auto index = std::ranges::find(*names, name);
+    if (index == names->end()) {
+        index = std::ranges::find(*names, "");
+        if (index == names->end())
+            return failure("add peer class", name,
+                           "there are " + std::to_string(PODRTT_MAX_PEERS) + " already, as many as there can be");
+        PeerName stored = {};
+        name.copy(stored.data(), stored.size() - 1);
+        if (auto written = maps.peer_names.update(static_cast<std::uint32_t>(index - names->begin()), stored); !written)
+            return std::unexpected(written.error());
+    }
+    return static_cast<std::uint32_t>(index - names->begin());
+}
+
+} // namespace
+
+Result<PeerPrefix> parse_peer(const std::string &text)
+{
+    auto refuse = [&text](const std::string &reason) { return failure("read peer class", '"' + text + '"', reason); };
+
+    std::size_t equals = text.find('=');
+    if (equals == std::string::npos)
+        return refuse("expected NAME=CIDR, for example redis=10.1.2.0/24");
+    PeerPrefix prefix = {text.substr(0, equals), {}};
+    if (!is_class_name(prefix.name))
+        return refuse("the name must begin with a-z, hold only a-z, 0-9, _ and -, and be at most " +
+                      std::to_string(PODRTT_PEER_NAME_SIZE - 1) + " characters long");
+
+    const std::string cidr = text.substr(equals + 1);
+    std::size_t slash = cidr.find('/');
+    const std::string address = cidr.substr(0, slash);
+    bool v4 = inet_pton(AF_INET, address.c_str(), prefix.key.address + v4_mapped_prefix.size()) == 1;
+    if (v4)
+        std::ranges::copy(v4_mapped_prefix, prefix.key.address);
+    else if (inet_pton(AF_INET6, address.c_str(), prefix.key.address) != 1)
+        return refuse("\"" + address + "\" is no IPv4 or IPv6 address");
+
+    const unsigned bits = v4 ? 32 : 128;
+    auto length = slash == std::string::npos ? bits : parse_length(cidr.substr(slash + 1), bits);
+    if (!length)
+        return refuse("the prefix length must be a number from 0 to " + std::to_string(bits));
+    prefix.key.prefix_len = *length + (v4 ? v4_mapped_bits : 0);
+    if (!is_zero_beyond(prefix.key))
+        return refuse("the address has bits set beyond the prefix length");
+    return prefix;
+}
+
+std::vector<PeerPrefix> default_peers()
+{
+    std::vector<PeerPrefix> prefixes;
+    for (const char *cidr : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+                             "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128"})
+        prefixes.push_back(*parse_peer(std::string("private=") + cidr));
+    return prefixes;
+}
+
+Result<void> set_peers(Maps &maps, const std::vector<PeerPrefix> &prefixes)
+{
+    if (auto first = find_or_add_name(maps, internet); !first)
+        return std::unexpected(first.error());
+
+    std::map<podrtt_peer_key, std::uint32_t, LessKey> wanted;
+    for (const auto &prefix : prefixes) {
+        auto index = find_or_add_name(maps, prefix.name);
+        if (!index)
+            return std::unexpected(index.error());
+        wanted[prefix.key] = *index;
+    }
+    if (wanted.size() > PODRTT_MAX_PEER_PREFIXES)
+        return failure("set", "peer classes",
+                       std::to_string(wanted.size()) + " prefixes, but at most " +
+                           std::to_string(PODRTT_MAX_PEER_PREFIXES) + " can be");
+
+    auto present = maps.peers.keys();
+    if (!present)
+        return std::unexpected(present.error());
+    for (const auto &key : *present)
+        if (!wanted.contains(key))
+            if (auto erased = maps.peers.erase(key); !erased)
+                return erased;
+    for (const auto &[key, index] : wanted)
+        if (auto written = maps.peers.update(key, index); !written)
+            return written;
+    return {};
+}
+
+Result<std::vector<std::string>> peer_names(const Maps &maps)
+{
+    std::vector<std::string> names;
+    for (std::uint32_t index = 0; index < PODRTT_MAX_PEERS; index++) {
+        auto name = maps.peer_names.lookup(index);
+        if (!name)
+            return std::unexpected(name.error());
+        names.emplace_back(*name ? (*name)->data() : "");
+    }
+    return names;
+}
+
+} // namespace podrtt
