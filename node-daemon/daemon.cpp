@@ -70,7 +70,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, std::shared
         return std::unexpected(maps.error());
     if (auto finished = finish_interrupted_move(*maps); !finished)
         return finished;
-    if (auto set = set_peers(*maps, options.peers.empty() ? default_peers() : options.peers); !set)
+    if (auto set = set_peers(*maps, options.peers); !set)
         return set;
     auto netlink = Netlink::open();
     if (!netlink)

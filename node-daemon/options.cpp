@@ -22,8 +22,8 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     CLI::App *run = app.add_subcommand("run", "Load the programs and serve /metrics, until SIGTERM or SIGINT");
     run->add_option("--listen", options.run.listen, "Where to serve /metrics, HOST:PORT")->capture_default_str();
     run->add_option("--peer", peers,
-                    "NAME=CIDR: a name for a network that connections lead to; repeatable. Without any: "
-                    "\"private\" for private addresses; always: \"internet\" for the rest")
+                    "NAME=CIDR: a name for a network that connections lead to; repeatable, and the longest prefix "
+                    "counts. The rest is \"private\" or \"internet\"")
         ->check([](const std::string &text) {
             auto peer = parse_peer(text);
             return peer ? "" : peer.error().message();
@@ -52,6 +52,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     options.run.grace_period = std::chrono::seconds(grace_seconds);
     options.top.interval = std::chrono::seconds(interval_seconds);
     options.top.once |= options.top.json;
+    options.run.peers = default_peers();
     for (const auto &peer : peers)
         options.run.peers.push_back(*parse_peer(peer));
     return options;

@@ -61,7 +61,7 @@ std::optional<bpf_map_info> pinned_map_info(const std::string &path)
 // new one, never none.
 Result<void> pin_program(bpf_program *program, const std::string &path)
 {
-    const std::string temporary = path + ".new";
+    const std::string temporary = path + "_new"; // a bpffs allows no dots
     unlink(temporary.c_str());
     if (bpf_program__pin(program, temporary.c_str()) != 0)
         return libbpf_failure("pin program", temporary, errno);

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A network link of known delay: a TAP device in the current network namespace and one
+// in another, with this program between them, which holds every frame for a while.
+//
+//   delay_line NETNS NEAR FAR DELAY_US LOG
+//
+// NEAR is the TAP's name here, FAR the one in NETNS. Every frame that has left is a line
+// in LOG, so that a test can compare with what really happened, not with what was asked:
+//
+//   direction in_ns out_ns version source sport destination dport seq ack length flags
+//
+// direction is "far" or "near", where the frame went; times are CLOCK_MONOTONIC. From
+// "version" on only for TCP; length is that of the payload, flags are hexadecimal.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_ether.h>
+#include <linux/if_tun.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace
+{
+
+using Bytes = std::vector<unsigned char>;
+
+struct Frame {
+    Bytes bytes;
+    std::int64_t in_ns;
+};
+
+struct Lane {
+    const char *name;
+    int from;
+    int to;
+    std::deque<Frame> held;
+};
+
+volatile sig_atomic_t ended;
+
+[[noreturn]] void fail(const char *what)
+{
+    std::fprintf(stderr, "delay_line: %s: %s\n", what, std::strerror(errno));
+    std::exit(1);
+}
+
+std::int64_t now_ns()
+{
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+int open_tap(const char *name)
+{
+    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        fail("open /dev/net/tun");
+    ifreq request = {};
+    request.ifr_flags = IFF_TAP | IFF_NO_PI;
+    std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    if (ioctl(fd, TUNSETIFF, &request) != 0)
+        fail(name);
+    return fd;
+}
+
+int open_tap_in(const char *netns, const char *name)
+{
+    int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    int there = open(netns, O_RDONLY | O_CLOEXEC);
+    if (here < 0 || there < 0 || setns(there, CLONE_NEWNET) != 0)
+        fail(netns);
+    int fd = open_tap(name);
+    if (setns(here, CLONE_NEWNET) != 0)
+        fail("return to own network namespace");
+    close(here);
+    close(there);
+    return fd;
+}
+
+void log_tcp(std::FILE *log, const Bytes &bytes)
+{
+    const unsigned char *ip = bytes.data() + ETH_HLEN;
+    std::size_t size = bytes.size() - std::min<std::size_t>(bytes.size(), ETH_HLEN);
+    char source[INET6_ADDRSTRLEN];
+    char destination[INET6_ADDRSTRLEN];
+    std::size_t header = 0;
+    std::size_t total = 0;
+    int version = 0;
+
+    if (size >= sizeof(iphdr) && ip[0] >> 4 == 4) {
+        iphdr v4;
+        std::memcpy(&v4, ip, sizeof(v4));
+        if (v4.protocol != IPPROTO_TCP)
+            return;
+        version = 4;
+        header = v4.ihl * 4u;
+        total = ntohs(v4.tot_len);
+        inet_ntop(AF_INET, &v4.saddr, source, sizeof(source));
+        inet_ntop(AF_INET, &v4.daddr, destination, sizeof(destination));
+    } else if (size >= sizeof(ip6_hdr) && ip[0] >> 4 == 6) {
+        ip6_hdr v6;
+        std::memcpy(&v6, ip, sizeof(v6));
+        if (v6.ip6_nxt != IPPROTO_TCP)
+            return;
+        version = 6;
+        header = sizeof(v6);
+        total = sizeof(v6) + ntohs(v6.ip6_plen);
+        inet_ntop(AF_INET6, &v6.ip6_src, source, sizeof(source));
+        inet_ntop(AF_INET6, &v6.ip6_dst, destination, sizeof(destination));
+    } else {
+        return;
+    }
+    if (size < header + sizeof(tcphdr))
+        return;
+    tcphdr tcp;
+    std::memcpy(&tcp, ip + header, sizeof(tcp));
+    std::fprintf(log, " %d %s %u %s %u %u %u %zu %x", version, source, ntohs(tcp.th_sport), destination,
+                 ntohs(tcp.th_dport), ntohl(tcp.th_seq), ntohl(tcp.th_ack), total - header - tcp.th_off * 4u,
+                 tcp.th_flags);
+}
+
+void take_in(Lane &lane)
+{
+    unsigned char buffer[65536];
+    for (;;) {
+        ssize_t length = read(lane.from, buffer, sizeof(buffer));
+        if (length <= 0)
+            return;
+        lane.held.push_back({Bytes(buffer, buffer + length), now_ns()});
+    }
+}
+
+// Sends what is due and returns when the next frame is, or -1.
+std::int64_t let_out(Lane &lane, std::int64_t delay_ns, std::FILE *log)
+{
+    while (!lane.held.empty()) {
+        const Frame &frame = lane.held.front();
+        if (now_ns() < frame.in_ns + delay_ns)
+            return frame.in_ns + delay_ns;
+        bool sent = write(lane.to, frame.bytes.data(), frame.bytes.size()) >= 0;
+        std::int64_t out_ns = now_ns();
+        if (sent) {
+            std::fprintf(log, "%s %lld %lld", lane.name, static_cast<long long>(frame.in_ns),
+                         static_cast<long long>(out_ns));
+            log_tcp(log, frame.bytes);
+            std::fputc('\n', log);
+        }
+        lane.held.pop_front();
+    }
+    return -1;
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    if (argc != 6) {
+        std::fprintf(stderr, "usage: delay_line NETNS NEAR FAR DELAY_US LOG\n");
+        return 2;
+    }
+    const std::int64_t delay_ns = std::atoll(argv[4]) * 1000;
+    int near = open_tap(argv[2]);
+    int far = open_tap_in(argv[1], argv[3]);
+    std::FILE *log = std::fopen(argv[5], "w");
+    if (!log)
+        fail(argv[5]);
+    Lane lanes[] = {{"far", near, far, {}}, {"near", far, near, {}}};
+
+    // To be on time: real-time scheduling, precise timers, no page faults.
+    const sched_param priority = {.sched_priority = 50};
+    sched_setscheduler(0, SCHED_FIFO, &priority);
+    prctl(PR_SET_TIMERSLACK, 1);
+    mlockall(MCL_CURRENT | MCL_FUTURE);
+    for (int number : {SIGTERM, SIGINT})
+        signal(number, [](int) { ended = 1; });
+    std::puts("ready");
+    std::fflush(stdout);
+
+    while (!ended) {
+        std::int64_t next = -1;
+        for (Lane &lane : lanes) {
+            std::int64_t due = let_out(lane, delay_ns, log);
+            if (due >= 0 && (next < 0 || due < next))
+                next = due;
+        }
+        std::int64_t wait = std::max<std::int64_t>(0, next - now_ns());
+        const timespec timeout = {wait / 1'000'000'000, wait % 1'000'000'000};
+        pollfd ready[] = {{near, POLLIN, 0}, {far, POLLIN, 0}};
+        if (ppoll(ready, 2, next < 0 ? nullptr : &timeout, nullptr) < 0 && errno != EINTR)
+            fail("poll");
+        for (Lane &lane : lanes)
+            take_in(lane);
+    }
+    return std::fclose(log) == 0 ? 0 : 1;
+}

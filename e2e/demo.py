@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Four pods, real traffic, and the latency that podrtt sees, checked against a delay line
+that logs how long it held every packet. Run by hack/demo, inside e2e/isolate."""
+
+import statistics
+import sys
+import tempfile
+
+import line_log
+from node import (BIN, ROOT, Chain, CommandFailed, Daemon, Peer, Pod, in_netns, prepare, run, top)
+import subprocess
+
+TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
+PORT = 8080
+DELAY_US = 5000
+BUCKET = 2 ** (1 / 8)  # a bucket's upper bound over its lower one
+
+
+def step(text):
+    print(f"==> {text}", flush=True)
+
+
+def check(holds, text):
+    print(f"  {'ok  ' if holds else 'FAIL'}  {text}", flush=True)
+    return holds
+
+
+def serve(command):
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    if server.stdout.readline() != "ready\n":
+        raise CommandFailed("a server did not start")
+
+
+def traffic(jobs):
+    """Runs all jobs, each (pod, arguments of traffic.py), at the same time."""
+    running = [pod.popen(*TRAFFIC, *map(str, arguments)) for pod, arguments in jobs]
+    if any([job.wait(120) for job in running]):
+        raise CommandFailed("traffic failed")
+
+
+def samples(series, pod, leg, kind):
+    return sum(s["samples"] for s in series
+               if (s["namespace"], s["pod"], s["leg"], s["kind"]) == (pod.namespace, pod.name, leg, kind))
+
+
+def main():
+    prepare()
+    log = f"{tempfile.mkdtemp(dir='/run')}/line.log"
+
+    step("The node daemon loads the programs and serves /metrics")
+    daemon = Daemon("--peer", "near=10.200.0.0/24", "--peer", "near=fd00:200::/64",
+                    "--peer", "far=10.201.0.0/24", "--peer", "far=fd00:201::/64", "--grace-period", "1")
+
+    step(f"Two hosts to talk to: \"near\", and \"far\" behind a line of 2 x {DELAY_US / 1000:g} ms")
+    near = Peer("near", 200)
+    near.connect()
+    far = Peer("far", 201)
+    far.connect_by_delay_line(DELAY_US, log)
+    for peer in (near, far):
+        serve(in_netns(peer.name, *TRAFFIC, "serve", PORT))
+
+    step("Four pods, each made by the CNI chain ptp, host-local, podrtt")
+    chain = Chain()
+    db = Pod(chain, "data", "db-0").create()
+    batch = Pod(chain, "data", "batch-7xk2p").create()
+    web = Pod(chain, "shop", "web-6d4b75cb6d-hx9qk").create()
+    checkout = Pod(chain, "shop", "checkout-0").create()
+    serve(in_netns(db.netns, *TRAFFIC, "serve", PORT))
+    for pod in (db, batch, web, checkout):
+        print(f"  {pod.namespace + '/' + pod.name:32} {pod.v4:12} {pod.v6:10} {pod.host_veth}")
+
+    step("Traffic: short requests and bulk, IPv4 and IPv6")
+    connections = {web: 60, checkout: 22, batch: 2}
+    traffic([
+        (web, ("requests", near.v4, PORT, 20, 20)),
+        (web, ("requests", near.v6, PORT, 20, 20)),
+        (web, ("requests", db.v4, PORT, 10, 20)),
+        (web, ("requests", db.v6, PORT, 10, 20)),
+        (checkout, ("requests", far.v4, PORT, 10, 20)),
+        (checkout, ("requests", far.v6, PORT, 10, 20)),
+    ])
+    traffic([
+        (batch, ("bulk", near.v4, PORT, 200_000_000)),
+        (batch, ("bulk", near.v6, PORT, 200_000_000)),
+        (checkout, ("bulk", far.v4, PORT, 2_000_000)),
+        (checkout, ("bulk", far.v6, PORT, 2_000_000)),
+    ])
+    far.disconnect()
+
+    step("What podrtt measured (podrttd top)")
+    print(run(BIN / "podrttd", "top", "--once"))
+    print("The same for Prometheus (the last lines of /metrics for one pod):")
+    metrics = daemon.metrics()
+    print("  …\n" + "\n".join([f"  {line}" for line in metrics.splitlines()
+                               if line.startswith("podrtt_tcp_rtt_seconds") and checkout.name in line][-3:]) + "\n")
+
+    step("Is it right?")
+    series = top()
+    good = True
+    for pod, opened in connections.items():
+        seen = samples(series, pod, "network", "handshake")
+        good &= check(seen == opened, f"{pod.namespace}/{pod.name}: {opened} connections opened, "
+                                      f"{seen} handshakes measured")
+        for leg in ("network", "pod"):
+            seen = samples(series, pod, leg, "data" if pod is not batch or leg == "network" else "handshake")
+            good &= check(seen > 0, f"{pod.namespace}/{pod.name}: {seen} samples on the {leg} leg")
+    for kind in ("data", "handshake"):
+        trips = line_log.round_trips(log, kind)
+        mine = next(s for s in series if s["pod"] == checkout.name and s["leg"] == "network" and s["kind"] == kind)
+        logged = statistics.median(trips)
+        good &= check(1 / BUCKET < mine["p50_seconds"] / logged < BUCKET,
+                      f"checkout-0, {kind}, p50 of the network leg: podrtt {mine['p50_seconds'] * 1e3:.2f} ms, "
+                      f"logged by the line {logged * 1e3:.2f} ms ({len(trips)} round trips)")
+    sums = sum(s["samples"] for s in series if s["kind"] == "data")
+    exported = sum(float(line.split()[-1]) for line in metrics.splitlines()
+                   if line.startswith("podrtt_tcp_rtt_seconds_count"))
+    good &= check(sums == exported, f"/metrics has the same {exported:.0f} samples as the kernel's histograms")
+
+    step("The pods are deleted, and the daemon ends")
+    for pod in (db, batch, web, checkout):
+        pod.delete()
+    daemon.stop()
+    if not good:
+        sys.exit("The demo's numbers are wrong.")
+    print("All checks hold.")
+
+
+if __name__ == "__main__":
+    main()
