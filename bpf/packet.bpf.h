@@ -227,7 +227,7 @@ static __always_inline enum parse_result parse_ipv6(const struct __sk_buff *skb,
         } else if (next_header == IPPROTO_AH) {
             if (extension->length < 1)
                 return parse_drop(PODRTT_DROP_BAD_HEADER);
-            rest = (extension->length - 1) * 4; /* RFC 4302: units of 4 bytes beyond the first 8 */
+            rest = extension->length * 4; /* RFC 4302: units of 4 bytes beyond the first 8 */
         }
         next_header = extension->next_header;
         if (!take(cursor, rest))

@@ -30,6 +30,7 @@ struct Error {
     int code = 0;          // errno, or 0 if the reason is none
     std::string reason;    // why
 
+    bool operator==(const Error &) const = default;
     std::string message() const { return operation + " " + object + ": " + reason; }
 };
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datapath.h"
+
+#include <bpf/bpf.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+namespace podrtt
+{
+namespace
+{
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr std::uint32_t few = 1024;
+
+class Datapath : public testing::Test
+{
+protected:
+    ~Datapath() override { std::filesystem::remove_all("/sys/fs/bpf/podrtt"); }
+
+    Result<void> load(std::uint32_t flows = few) { return load_datapath(pins_, {.flows = flows}); }
+
+    std::uint32_t program_id(const char *name)
+    {
+        auto program = pins_.program(name);
+        bpf_prog_info info = {};
+        std::uint32_t length = sizeof(info);
+        EXPECT_TRUE(program && bpf_obj_get_info_by_fd(program->get(), &info, &length) == 0);
+        return info.id;
+    }
+
+    std::uint32_t flow_capacity()
+    {
+        auto map = Map<podrtt_flow_key, podrtt_flow>::open(pins_.path(PODRTT_MAP_FLOWS));
+        bpf_map_info info = {};
+        std::uint32_t length = sizeof(info);
+        EXPECT_TRUE(map && bpf_obj_get_info_by_fd(map->fd(), &info, &length) == 0);
+        return info.max_entries;
+    }
+
+    Pins pins_{"/sys/fs/bpf/podrtt"};
+};
+
+TEST_F(Datapath, PinsProgramsAndMaps)
+{
+    ASSERT_TRUE(load());
+    for (const char *program : {PODRTT_PROGRAM_FROM_POD, PODRTT_PROGRAM_TO_POD})
+        EXPECT_TRUE(pins_.program(program)) << program;
+    EXPECT_TRUE(pins_.pods());
+    EXPECT_EQ(flow_capacity(), few);
+}
+
+TEST_F(Datapath, LoadedAgainKeepsWhatMapsHoldAndReplacesPrograms)
+{
+    ASSERT_TRUE(load());
+    podrtt_pod pod = {};
+    pod.created = 42;
+    ASSERT_TRUE(pins_.pods()->update(7, pod));
+    std::uint32_t before = program_id(PODRTT_PROGRAM_FROM_POD);
+
+    ASSERT_TRUE(load());
+    auto kept = pins_.pods()->lookup(7);
+    ASSERT_TRUE(kept && *kept);
+    EXPECT_EQ((*kept)->created, 42u);
+    EXPECT_NE(program_id(PODRTT_PROGRAM_FROM_POD), before);
+}
+
+TEST_F(Datapath, FlowTableOfAnotherSizeIsMadeAnew)
+{
+    ASSERT_TRUE(load(few));
+    ASSERT_TRUE(load(2 * few));
+    EXPECT_EQ(flow_capacity(), 2 * few);
+}
+
+TEST_F(Datapath, MapOfAnotherLayoutIsRefusedAndLeftAsItIs)
+{
+    std::filesystem::create_directories(pins_.directory());
+    Fd other(bpf_map_create(BPF_MAP_TYPE_HASH, "pods", 4, 8, 16, nullptr));
+    ASSERT_EQ(bpf_obj_pin(other.get(), pins_.path(PODRTT_MAP_PODS).c_str()), 0);
+
+    auto loaded = load();
+    ASSERT_FALSE(loaded);
+    EXPECT_THAT(loaded.error().message(), HasSubstr("pods"));
+    EXPECT_TRUE((Map<std::uint32_t, std::uint64_t>::open(pins_.path(PODRTT_MAP_PODS))));
+}
+
+TEST_F(Datapath, OutsideOfABpffsIsAnError)
+{
+    auto loaded = load_datapath(Pins("/tmp/podrtt-no-bpffs"), {.flows = few});
+    std::filesystem::remove_all("/tmp/podrtt-no-bpffs");
+    ASSERT_FALSE(loaded);
+    EXPECT_THAT(loaded.error().message(), HasSubstr("/tmp/podrtt-no-bpffs"));
+}
+
+TEST_F(Datapath, PinnedProgramThatIsMissingIsNamed)
+{
+    auto program = pins_.program(PODRTT_PROGRAM_TO_POD);
+    ASSERT_FALSE(program);
+    EXPECT_EQ(program.error().code, ENOENT);
+    EXPECT_THAT(program.error().message(), HasSubstr("/sys/fs/bpf/podrtt/v1/podrtt_to_pod"));
+}
+
+} // namespace
+} // namespace podrtt

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "filter.h"
+
+#include <bpf/bpf.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <net/if.h>
+
+#include <cstdlib>
+
+#include "attachment.h"
+#include "datapath.h"
+
+namespace podrtt
+{
+namespace
+{
+
+using testing::ElementsAre;
+
+constexpr std::uint32_t few = 1024;
+
+// A veth, and the data path's programs to attach to it.
+class Filters : public testing::Test
+{
+protected:
+    static void SetUpTestSuite() { ASSERT_TRUE(load_datapath(pins, {.flows = few})); }
+
+    Filters() : netlink_(std::move(*Netlink::open()))
+    {
+        shell("ip link add veth_a type veth peer name veth_b");
+        ifindex_ = static_cast<int>(if_nametoindex("veth_a"));
+    }
+    ~Filters() override { shell("ip link delete veth_a"); }
+
+    static void shell(const std::string &command) { EXPECT_EQ(std::system(command.c_str()), 0) << command; }
+
+    // Another's filter, by iproute2.
+    void add_foreign(const std::string &how)
+    {
+        shell("tc qdisc add dev veth_a clsact 2>/dev/null || true");
+        shell("tc filter add dev veth_a ingress " + how);
+    }
+
+    void attach_programs()
+    {
+        auto attached = attach(netlink_, pins, ifindex_);
+        ASSERT_TRUE(attached) << attached.error().message();
+    }
+
+    std::vector<Filter> ingress() { return *list_filters(netlink_, ifindex_, Hook::ingress); }
+
+    std::vector<std::string> ingress_kinds()
+    {
+        std::vector<std::string> kinds;
+        for (const auto &filter : ingress())
+            kinds.push_back(filter.ours() ? "ours" : filter.kind);
+        return kinds;
+    }
+
+    static inline const Pins pins{"/sys/fs/bpf/filter_test"};
+    Netlink netlink_;
+    int ifindex_;
+};
+
+TEST_F(Filters, NoneWithoutClsact) { EXPECT_TRUE(ingress().empty()); }
+
+TEST_F(Filters, AttachesBothDirections)
+{
+    attach_programs();
+    for (auto [hook, name] : {std::pair(Hook::ingress, PODRTT_PROGRAM_FROM_POD),
+                              std::pair(Hook::egress, PODRTT_PROGRAM_TO_POD)}) {
+        auto filters = list_filters(netlink_, ifindex_, hook);
+        ASSERT_TRUE(filters);
+        ASSERT_EQ(filters->size(), 1u);
+        EXPECT_TRUE(filters->front().ours());
+        EXPECT_EQ(filters->front().name, name);
+    }
+}
+
+TEST_F(Filters, AttachedAgainChangesNothing)
+{
+    attach_programs();
+    auto before = ingress();
+    attach_programs();
+    auto after = ingress();
+    ASSERT_EQ(after.size(), 1u);
+    EXPECT_EQ(after.front().program_id, before.front().program_id);
+}
+
+TEST_F(Filters, NewProgramReplacesTheOldOneInItsPlace)
+{
+    attach_programs();
+    auto before = ingress();
+    ASSERT_TRUE(load_datapath(pins, {.flows = few}));
+    attach_programs();
+    auto after = ingress();
+    ASSERT_EQ(after.size(), 1u);
+    EXPECT_NE(after.front().program_id, before.front().program_id);
+    EXPECT_EQ(after.front().priority, before.front().priority);
+    EXPECT_EQ(after.front().handle, before.front().handle);
+}
+
+TEST_F(Filters, OursRunsBeforeOthersOfHigherPriority)
+{
+    add_foreign("pref 100 protocol all bpf bytecode '1,6 0 0 0'");
+    attach_programs();
+    EXPECT_THAT(ingress_kinds(), ElementsAre("ours", "bpf"));
+    EXPECT_EQ(ingress().front().priority, 99);
+}
+
+TEST_F(Filters, OursRunsBeforeAnotherBpfFilterOfTheFirstPriority)
+{
+    // As Cilium's: priority 1, handle 1.
+    add_foreign(std::string("pref 1 handle 1 bpf direct-action object-pinned ") +
+                pins.path(PODRTT_PROGRAM_TO_POD));
+    attach_programs();
+    auto filters = ingress();
+    ASSERT_EQ(filters.size(), 2u);
+    EXPECT_TRUE(filters[0].ours());
+    EXPECT_EQ(filters[0].priority, 1);
+    EXPECT_EQ(filters[1].handle, 1u);
+    EXPECT_FALSE(filters[1].ours());
+}
+
+TEST_F(Filters, DetachTakesOursAndLeavesOthersAndTheQdisc)
+{
+    add_foreign("pref 100 protocol all bpf bytecode '1,6 0 0 0'");
+    attach_programs();
+    ASSERT_TRUE(detach(netlink_, ifindex_));
+    EXPECT_THAT(ingress_kinds(), ElementsAre("bpf"));
+    shell("tc qdisc show dev veth_a clsact | grep -q clsact");
+}
+
+TEST_F(Filters, DetachOfWhatIsNotAttachedIsNoError) { EXPECT_TRUE(detach(netlink_, ifindex_)); }
+
+TEST_F(Filters, AnothersFilterUnderOurHandleIsNotOurs)
+{
+    add_foreign("pref 100 handle 0x706f6472 protocol all bpf bytecode '1,6 0 0 0'");
+    attach_programs();
+    EXPECT_THAT(ingress_kinds(), ElementsAre("ours", "bpf"));
+    ASSERT_TRUE(detach(netlink_, ifindex_));
+    EXPECT_THAT(ingress_kinds(), ElementsAre("bpf"));
+}
+
+TEST_F(Filters, InterfaceThatIsGoneIsAnError)
+{
+    auto attached = attach(netlink_, pins, 4711);
+    ASSERT_FALSE(attached);
+    EXPECT_NE(attached.error().message().find("4711"), std::string::npos);
+}
+
+} // namespace
+} // namespace podrtt

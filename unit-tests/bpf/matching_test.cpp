@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The matching rule: each row is a sequence of segments and the samples that it must
+// yield, no more and no fewer, by a clock that the test sets.
+#include <gtest/gtest.h>
+
+#include "traffic.h"
+
+namespace podrtt
+{
+namespace
+{
+
+constexpr std::uint64_t us = 1'000;
+constexpr std::uint64_t ms = 1'000'000;
+constexpr std::uint64_t s = 1'000'000'000;
+
+constexpr Way out = Way::from_pod, in = Way::to_pod;
+
+struct Step {
+    std::uint64_t at_ns;
+    Packet packet;
+};
+
+struct Sequence {
+    const char *name;
+    std::vector<Step> steps;
+    SamplesBy samples;
+    std::size_t flows = 1;
+};
+
+void PrintTo(const Sequence &sequence, std::ostream *out_stream) { *out_stream << sequence.name; }
+
+SamplesBy network(std::uint64_t count, std::uint64_t sum_ns)
+{
+    return {{{PODRTT_LEG_NETWORK, PODRTT_KIND_DATA}, {count, sum_ns}}};
+}
+
+SamplesBy handshake(std::uint64_t network_ns, std::uint64_t pod_ns)
+{
+    return {{{PODRTT_LEG_NETWORK, PODRTT_KIND_HANDSHAKE}, {1, network_ns}},
+            {{PODRTT_LEG_POD, PODRTT_KIND_HANDSHAKE}, {1, pod_ns}}};
+}
+
+SamplesBy operator+(SamplesBy a, const SamplesBy &b)
+{
+    for (const auto &[key, samples] : b) {
+        a[key].count += samples.count;
+        a[key].sum_ns += samples.sum_ns;
+    }
+    return a;
+}
+
+std::vector<Step> operator+(std::vector<Step> a, const std::vector<Step> &b)
+{
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+
+// A connection that the pod opens: its data begins at 1000, the peer's at 5000. The
+// handshake takes 8 ms on the network leg and 64 µs on the pod's.
+std::vector<Step> opened(std::optional<Timestamps> pod = {}, std::optional<Timestamps> peer = {})
+{
+    std::optional<Timestamps> last = pod;
+    if (pod)
+        last->tsecr = peer->tsval;
+    return {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = pod}},
+            {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = peer}},
+            {9 * ms + 64 * us, {.way = out, .seq = 1000, .ack = 5000, .timestamps = last}}};
+}
+
+const SamplesBy opening = handshake(8 * ms, 64 * us);
+const std::vector<Step> opened_ts = opened(Timestamps{100, 0}, Timestamps{700, 100});
+
+Packet data(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length, std::optional<Timestamps> ts = {})
+{
+    return {.way = way, .flags = ACK | PSH, .seq = seq, .ack = ack, .length = length, .timestamps = ts};
+}
+
+Packet pure_ack(Way way, std::uint32_t seq, std::uint32_t ack, std::optional<Timestamps> ts = {})
+{
+    return {.way = way, .flags = ACK, .seq = seq, .ack = ack, .timestamps = ts};
+}
+
+class Matching : public testing::TestWithParam<Sequence>
+{
+};
+
+TEST_P(Matching, YieldsExactlyTheseSamples)
+{
+    Traffic traffic;
+    for (const auto &[at, packet] : GetParam().steps)
+        traffic.pass(at, packet);
+    EXPECT_EQ(traffic.samples(), GetParam().samples);
+    EXPECT_EQ(traffic.flows(), GetParam().flows);
+}
+
+const std::vector<Sequence> connections = {
+    {"handshake_of_a_client", opened(), opening},
+    {"handshake_with_timestamps", opened_ts, opening},
+    {"handshake_of_a_server",
+     {{1 * ms, {.way = in, .flags = SYN, .seq = 4999}},
+      {2 * ms, {.way = out, .flags = SYN | ACK, .seq = 999, .ack = 5000}},
+      {10 * ms, {.way = in, .seq = 5000, .ack = 1000}}},
+     handshake(8 * ms, 1 * ms)},
+    {"syn_that_is_refused",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999}}, {9 * ms, {.way = in, .flags = RST | ACK, .ack = 1000}}},
+     {},
+     0},
+    {"syn_sent_again_without_timestamps_is_ambiguous",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999}},
+      {1 * s + 8 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
+      {1 * s + 9 * ms, {.way = out, .seq = 1000, .ack = 5000}}},
+     {{{PODRTT_LEG_POD, PODRTT_KIND_HANDSHAKE}, {1, 1 * ms}}}},
+    {"syn_sent_again_with_timestamps_counts_from_the_one_answered",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{1100, 0}}},
+      {1 * s + 8 * ms,
+       {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{700, 1100}}}},
+     {{{PODRTT_LEG_NETWORK, PODRTT_KIND_HANDSHAKE}, {1, 8 * ms}}}},
+    {"syn_sent_again_but_the_first_is_answered",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{1100, 0}}},
+      {1 * s + 8 * ms,
+       {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{700, 100}}}},
+     {}},
+    {"syn_with_data",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 50}},
+      {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
+      {10 * ms, {.way = out, .seq = 1050, .ack = 5000}}},
+     handshake(8 * ms, 1 * ms)},
+    {"simultaneous_open",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {2 * ms, {.way = in, .flags = SYN, .seq = 4999, .timestamps = Timestamps{700, 0}}},
+      {3 * ms, {.way = out, .flags = SYN | ACK, .seq = 999, .ack = 5000, .timestamps = Timestamps{102, 700}}},
+      {11 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{709, 102}}}},
+     handshake(8 * ms, 1 * ms)},
+    {"port_used_again_after_a_reset",
+     opened() + std::vector<Step>{{20 * ms, {.way = out, .flags = RST, .seq = 1000}},
+                                  {30 * ms, {.way = out, .flags = SYN, .seq = 70000}},
+                                  {34 * ms, {.way = in, .flags = SYN | ACK, .seq = 90000, .ack = 70001}},
+                                  {36 * ms, {.way = out, .seq = 70001, .ack = 90001}}},
+     opening + handshake(4 * ms, 2 * ms)},
+    {"port_used_again_without_an_end_of_the_old_connection",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, {.way = out, .flags = SYN, .seq = 70000}},
+                                  {34 * ms, {.way = in, .flags = SYN | ACK, .seq = 90000, .ack = 70001}},
+                                  {36 * ms, data(out, 70001, 90001, 10)},
+                                  {46 * ms, pure_ack(in, 90001, 70011)}},
+     opening + handshake(4 * ms, 2 * ms) + network(1, 10 * ms)},
+    {"closed_by_fin_is_forgotten",
+     opened() + std::vector<Step>{{20 * ms, {.way = out, .flags = FIN | ACK, .seq = 1000, .ack = 5000}},
+                                  {28 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1001}},
+                                  {29 * ms, {.way = out, .seq = 1001, .ack = 5001}}},
+     opening,
+     0},
+    {"half_closed_goes_on_being_measured",
+     opened() + std::vector<Step>{{20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000}},
+                                  {21 * ms, {.way = out, .seq = 1000, .ack = 5001}},
+                                  {30 * ms, data(out, 1000, 5001, 100)},
+                                  {40 * ms, pure_ack(in, 5001, 1100)}},
+     opening + network(1, 10 * ms)},
+};
+
+const std::vector<Sequence> acknowledgements = {
+    {"request_and_response",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, data(in, 5000, 1100, 500)},
+                                  {31 * ms, pure_ack(out, 1100, 5500)}},
+     opening + network(1, 10 * ms) + SamplesBy{{{PODRTT_LEG_POD, PODRTT_KIND_DATA}, {1, 1 * ms}}}},
+    {"delayed_ack_of_two_segments_measures_the_second",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {25 * ms, data(out, 1100, 5000, 100)},
+                                  {35 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(1, 10 * ms)},
+    {"ack_of_part_of_a_segment_measures_nothing",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000)}, {30 * ms, pure_ack(in, 5000, 1500)}},
+     opening},
+    {"four_segments_are_watched_at_a_time",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {21 * ms, data(out, 1100, 5000, 100)},
+                                  {22 * ms, data(out, 1200, 5000, 100)},
+                                  {23 * ms, data(out, 1300, 5000, 100)},
+                                  {24 * ms, data(out, 1400, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {31 * ms, pure_ack(in, 5000, 1200)},
+                                  {32 * ms, pure_ack(in, 5000, 1300)},
+                                  {33 * ms, pure_ack(in, 5000, 1400)},
+                                  {34 * ms, pure_ack(in, 5000, 1500)}},
+     opening + network(4, 40 * ms)},
+    {"ack_beyond_a_watched_segment_may_have_waited_for_a_later_one",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {20 * ms, data(out, 1100, 5000, 100)},
+                                  {20 * ms, data(out, 1200, 5000, 100)},
+                                  {20 * ms, data(out, 1300, 5000, 100)},
+                                  {60 * ms, data(out, 1400, 5000, 100)},
+                                  {70 * ms, pure_ack(in, 5000, 1500)}},
+     opening},
+    {"slots_are_used_again",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {40 * ms, data(out, 1100, 5000, 100)},
+                                  {52 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(2, 22 * ms)},
+    {"duplicate_acks_measure_once",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {40 * ms, pure_ack(in, 5000, 1100)}},
+     opening + network(1, 10 * ms)},
+    {"retransmission_without_timestamps",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {220 * ms, data(out, 1000, 5000, 100)},
+                                  {230 * ms, pure_ack(in, 5000, 1100)}},
+     opening},
+    {"retransmission_with_timestamps_of_one_tick",
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 500 * us, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 120})}},
+     opening},
+    {"retransmission_discards_only_from_there_on",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {21 * ms, data(out, 1100, 5000, 100)},
+                                  {25 * ms, data(out, 1100, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {31 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(1, 10 * ms)},
+    {"new_data_after_a_retransmission_is_measured",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {220 * ms, data(out, 1000, 5000, 100)},
+                                  {230 * ms, pure_ack(in, 5000, 1100)},
+                                  {240 * ms, data(out, 1100, 5000, 100)},
+                                  {250 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(1, 10 * ms)},
+    {"hole_filled_later_discards_what_waited_for_it",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1100, 5000, 100)},
+                                  {60 * ms, data(out, 1000, 5000, 100)},
+                                  {70 * ms, pure_ack(in, 5000, 1200)}},
+     opening},
+    {"tsecr_beyond_the_probe_answers_something_later",
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {300 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 390})}},
+     opening},
+    {"tsecr_of_an_earlier_segment_is_what_a_delayed_ack_carries",
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {25 * ms, data(out, 1100, 5000, 100, Timestamps{125, 700})},
+                                   {35 * ms, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
+     opening + network(1, 10 * ms)},
+    {"keep_alive_probe_measures_nothing",
+     opened() + std::vector<Step>{{20 * ms, data(out, 999, 5000, 1)},
+                                  {30 * ms, pure_ack(in, 5000, 1000)},
+                                  {40 * ms, pure_ack(out, 999, 5000)},
+                                  {50 * ms, pure_ack(in, 5000, 1000)}},
+     opening},
+    {"answer_after_the_largest_bucket_is_dropped",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {20 * ms + 65 * s, pure_ack(in, 5000, 1100)}},
+     opening},
+};
+
+// A connection that was there before the programs: no handshake is seen.
+const std::vector<Sequence> irregularities = {
+    {"pure_acks_of_an_unknown_connection_take_no_room", {{1 * ms, pure_ack(out, 1000, 5000)}}, {}, 0},
+    {"first_data_seen_may_be_a_retransmission",
+     {{20 * ms, data(out, 1000, 5000, 100)}, {30 * ms, pure_ack(in, 5000, 1100)}},
+     {}},
+    {"mid_stream_starts_with_data_after_the_first_ack",
+     {{20 * ms, data(out, 1000, 5000, 100)},
+      {21 * ms, data(out, 1100, 5000, 100)},
+      {30 * ms, pure_ack(in, 5000, 1100)},
+      {40 * ms, data(out, 1200, 5000, 100)},
+      {50 * ms, pure_ack(in, 5000, 1300)}},
+     network(1, 10 * ms)},
+    {"ack_of_data_never_seen_starts_again",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1900)},
+                                  {40 * ms, data(out, 1900, 5000, 100)},
+                                  {50 * ms, pure_ack(in, 5000, 2000)},
+                                  {60 * ms, data(out, 2000, 5000, 100)},
+                                  {67 * ms, pure_ack(in, 5000, 2100)}},
+     opening + network(1, 7 * ms)},
+    {"forged_data_far_ahead_is_passed_over",
+     opened() + std::vector<Step>{{15 * ms, data(out, 0x50000000, 5000, 100)},
+                                  {20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)}},
+     opening + network(1, 10 * ms)},
+    {"forged_syn_ahead_is_recovered_from",
+     opened() + std::vector<Step>{{15 * ms, {.way = out, .flags = SYN, .seq = 0x70000000}},
+                                  {20 * ms, pure_ack(in, 5000, 1000)},
+                                  {30 * ms, data(out, 1000, 5000, 100)},
+                                  {40 * ms, pure_ack(in, 5000, 1100)},
+                                  {50 * ms, data(out, 1100, 5000, 100)},
+                                  {59 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(1, 9 * ms)},
+    {"sequence_numbers_wrap",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 0xffffffcd}},
+      {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 0xffffffce}},
+      {9 * ms + 64 * us, {.way = out, .seq = 0xffffffce, .ack = 5000}},
+      {20 * ms, data(out, 0xffffffce, 5000, 100)},
+      {30 * ms, pure_ack(in, 5000, 50)},
+      {40 * ms, data(out, 50, 5000, 100)},
+      {51 * ms, pure_ack(in, 5000, 150)}},
+     opening + network(2, 21 * ms)},
+    {"sequence_number_zero_ends_a_probe",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 0xffffff9b}},
+      {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 0xffffff9c}},
+      {9 * ms + 64 * us, {.way = out, .seq = 0xffffff9c, .ack = 5000}},
+      {20 * ms, data(out, 0xffffff9c, 5000, 100)},
+      {30 * ms, pure_ack(in, 5000, 0)}},
+     opening + network(1, 10 * ms)},
+    {"tsvals_wrap",
+     opened(Timestamps{0xfffffff0, 0}, Timestamps{700, 0xfffffff0}) +
+         std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{3, 700})},
+                           {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 0xfffffff8})}},
+     opening + network(1, 10 * ms)},
+    {"time_wraps_between_data_and_ack",
+     opened() + std::vector<Step>{{(1ull << 37) - 5 * ms, data(out, 1000, 5000, 100)},
+                                  {(1ull << 37) + 5 * ms, pure_ack(in, 5000, 1100)}},
+     opening + network(1, 10 * ms)},
+    {"ack_number_counts_only_with_the_ack_flag",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, {.way = in, .flags = PSH, .seq = 5000, .ack = 1100, .length = 1}}},
+     opening},
+};
+
+std::string row_name(const testing::TestParamInfo<Sequence> &row) { return row.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Connections, Matching, testing::ValuesIn(connections), row_name);
+INSTANTIATE_TEST_SUITE_P(Acknowledgements, Matching, testing::ValuesIn(acknowledgements), row_name);
+INSTANTIATE_TEST_SUITE_P(Irregularities, Matching, testing::ValuesIn(irregularities), row_name);
+
+TEST(Stale, AnswerIsCounted)
+{
+    Traffic traffic;
+    for (const auto &[at, packet] : opened())
+        traffic.pass(at, packet);
+    traffic.pass(20 * ms, data(out, 1000, 5000, 100));
+    traffic.pass(20 * ms + 65 * s, pure_ack(in, 5000, 1100));
+    EXPECT_EQ(traffic.drops(PODRTT_DROP_STALE), 1u);
+}
+
+class Floor : public testing::Test
+{
+protected:
+    Floor()
+    {
+        for (const auto &[at, packet] : opened())
+            traffic_.pass(at, packet);
+    }
+
+    // A round trip of the network leg that begins at `at_ns`.
+    void round_trip(std::uint64_t at_ns, std::uint64_t lasts_ns)
+    {
+        traffic_.pass(at_ns, data(out, seq_, 5000, 100));
+        seq_ += 100;
+        traffic_.pass(at_ns + lasts_ns, pure_ack(in, 5000, seq_));
+    }
+
+    Traffic traffic_;
+    std::uint32_t seq_ = 1000;
+};
+
+TEST_F(Floor, IsRecordedByTheFirstSampleAfterTheWindow)
+{
+    round_trip(1 * s, 10 * ms);
+    round_trip(2 * s, 5 * ms); // less than the handshake
+    round_trip(3 * s, 20 * ms);
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_NETWORK), Samples());
+    round_trip(11 * s, 30 * ms);
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_NETWORK), (Samples{1, 5 * ms}));
+}
+
+TEST_F(Floor, OfTheHandshakeAloneIsRecordedWhenTheConnectionEnds)
+{
+    traffic_.pass(2 * s, {.way = out, .flags = RST, .seq = 1000});
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms}));
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_POD), (Samples{1, 64 * us}));
+}
+
+TEST_F(Floor, StartsAnewInEachWindow)
+{
+    round_trip(1 * s, 6400 * us);
+    round_trip(12 * s, 32 * ms);
+    round_trip(24 * s, 64 * ms);
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_NETWORK), (Samples{2, 6400 * us + 32 * ms}));
+}
+
+} // namespace
+} // namespace podrtt

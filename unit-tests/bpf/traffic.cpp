@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "traffic.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "histogram.h"
+
+namespace podrtt
+{
+namespace
+{
+
+constexpr std::uint32_t verdict_unspec = 0xffffffff; // TC_ACT_UNSPEC, -1
+
+template <typename Key>
+std::vector<Key> keys(int fd)
+{
+    std::vector<Key> keys;
+    Key key;
+    while (bpf_map_get_next_key(fd, keys.empty() ? nullptr : &keys.back(), &key) == 0)
+        keys.push_back(key);
+    return keys;
+}
+
+} // namespace
+
+std::ostream &operator<<(std::ostream &out, const Samples &samples)
+{
+    return out << samples.count << " samples, " << samples.sum_ns << " ns in sum";
+}
+
+Traffic::Traffic() : skeleton_(podrtt_fake_clock_bpf__open())
+{
+    if (!skeleton_)
+        throw std::runtime_error("cannot open the BPF object");
+    bpf_map *map;
+    bpf_object__for_each_map(map, skeleton_->obj) bpf_map__set_pin_path(map, nullptr);
+    bpf_map__set_max_entries(skeleton_->maps.flows, 1024); // quicker to make
+    if (podrtt_fake_clock_bpf__load(skeleton_) != 0) {
+        podrtt_fake_clock_bpf__destroy(skeleton_);
+        throw std::runtime_error("cannot load the BPF object");
+    }
+}
+
+Traffic::~Traffic() { podrtt_fake_clock_bpf__destroy(skeleton_); }
+
+void Traffic::pass(std::uint64_t at_ns, Way way, const Bytes &bytes)
+{
+    skeleton_->bss->fake_clock_ns = at_ns;
+    bpf_program *program =
+        way == Way::from_pod ? skeleton_->progs.podrtt_from_pod : skeleton_->progs.podrtt_to_pod;
+    Bytes out(bytes.size() + 64);
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(), .data_out = out.data(),
+                .data_size_in = static_cast<std::uint32_t>(bytes.size()),
+                .data_size_out = static_cast<std::uint32_t>(out.size()), .repeat = 1);
+    ASSERT_EQ(bpf_prog_test_run_opts(bpf_program__fd(program), &options), 0);
+    EXPECT_EQ(options.retval, verdict_unspec);
+    out.resize(options.data_size_out);
+    EXPECT_EQ(out, bytes);
+}
+
+std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> Traffic::histograms() const
+{
+    const int fd = bpf_map__fd(skeleton_->maps.histograms);
+    std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> all;
+    for (const auto &key : keys<podrtt_histogram_key>(fd)) {
+        podrtt_histogram histogram;
+        EXPECT_EQ(bpf_map_lookup_elem(fd, &key, &histogram), 0);
+        all.emplace_back(key, histogram);
+    }
+    return all;
+}
+
+SamplesBy Traffic::samples() const
+{
+    SamplesBy samples;
+    for (const auto &[key, histogram] : histograms())
+        if (key.kind != PODRTT_KIND_FLOOR)
+            samples[{static_cast<podrtt_leg>(key.leg), static_cast<podrtt_kind>(key.kind)}] = {
+                sample_count(histogram), histogram.sum};
+    return samples;
+}
+
+Samples Traffic::floors(podrtt_leg leg) const
+{
+    for (const auto &[key, histogram] : histograms())
+        if (key.leg == leg && key.kind == PODRTT_KIND_FLOOR)
+            return {sample_count(histogram), histogram.sum};
+    return {};
+}
+
+std::uint64_t Traffic::drops(podrtt_drop reason) const
+{
+    std::uint32_t key = reason;
+    std::uint64_t count = 0;
+    EXPECT_EQ(bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.drops), &key, &count), 0);
+    return count;
+}
+
+std::size_t Traffic::flows() const { return keys<podrtt_flow_key>(bpf_map__fd(skeleton_->maps.flows)).size(); }
+
+} // namespace podrtt

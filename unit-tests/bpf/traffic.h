@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <ostream>
+#include <vector>
+
+#include "packet.h"
+#include "podrtt.h"
+#include "podrtt_fake_clock.skel.h"
+
+namespace podrtt
+{
+
+// Samples of one kind on one leg: how many, and their sum.
+struct Samples {
+    std::uint64_t count = 0;
+    std::uint64_t sum_ns = 0;
+    bool operator==(const Samples &) const = default;
+};
+
+using SamplesBy = std::map<std::pair<podrtt_leg, podrtt_kind>, Samples>;
+
+std::ostream &operator<<(std::ostream &out, const Samples &samples);
+
+// The programs of the data path, loaded without pins and run by BPF_PROG_TEST_RUN: the
+// same code as in production but for the clock, which is the test's.
+class Traffic
+{
+public:
+    Traffic();
+    ~Traffic();
+
+    // Lets one packet pass at a time. Fails the test if the verdict is not
+    // TC_ACT_UNSPEC or the packet comes out changed.
+    void pass(std::uint64_t at_ns, const Packet &packet) { pass(at_ns, packet.way, packet.build()); }
+    void pass(std::uint64_t at_ns, Way way, const Bytes &bytes);
+
+    SamplesBy samples() const; // of all kinds but floors
+    Samples floors(podrtt_leg leg) const;
+    std::uint64_t drops(podrtt_drop reason) const;
+    std::size_t flows() const;
+
+    podrtt_fake_clock_bpf *skeleton() { return skeleton_; }
+
+private:
+    std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> histograms() const;
+
+    podrtt_fake_clock_bpf *skeleton_;
+};
+
+} // namespace podrtt
