@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "captures.h"
+
+namespace podrtt::cni
+{
+namespace
+{
+
+using testing::HasSubstr;
+
+Environment add_environment()
+{
+    return {{"CNI_COMMAND", "ADD"},
+            {"CNI_CONTAINERID", "0123abc"},
+            {"CNI_NETNS", "/run/netns/cni-1"},
+            {"CNI_IFNAME", "eth0"},
+            {"CNI_PATH", "/opt/cni/bin"}};
+}
+
+const std::string good_config = R"({"cniVersion":"1.0.0","name":"podnet","type":"podrtt","prevResult":{}})";
+
+TEST(Captures, OfRealRuntimesAreAllUnderstood)
+{
+    for (const auto &capture : captures()) {
+        auto parameters = parse_parameters(capture.environment);
+        ASSERT_TRUE(parameters) << capture.name << ": " << parameters.error().message;
+        if (parameters->command == Command::version)
+            continue;
+        auto config = parse_config(capture.config, parameters->command);
+        ASSERT_TRUE(config) << capture.name << ": " << config.error().message;
+    }
+}
+
+struct EnvironmentRule {
+    const char *name;
+    const char *variable;
+    const char *value; // nullptr: not set
+    const char *expected;
+};
+
+class BadEnvironment : public testing::TestWithParam<EnvironmentRule>
+{
+};
+
+TEST_P(BadEnvironment, IsRefusedWithCode4)
+{
+    Environment environment = add_environment();
+    environment.erase(GetParam().variable);
+    if (GetParam().value)
+        environment[GetParam().variable] = GetParam().value;
+    auto parameters = parse_parameters(environment);
+    ASSERT_FALSE(parameters);
+    EXPECT_EQ(parameters.error().code, Code::invalid_environment);
+    EXPECT_THAT(parameters.error().message, HasSubstr(GetParam().expected));
+}
+
+INSTANTIATE_TEST_SUITE_P(, BadEnvironment,
+                         testing::Values(EnvironmentRule{"no_command", "CNI_COMMAND", nullptr, "[CNI_COMMAND]"},
+                                         EnvironmentRule{"unknown_command", "CNI_COMMAND", "MOVE", "MOVE"},
+                                         EnvironmentRule{"no_container", "CNI_CONTAINERID", nullptr, "[CNI_CONTAINERID]"},
+                                         EnvironmentRule{"no_netns", "CNI_NETNS", "", "[CNI_NETNS]"},
+                                         EnvironmentRule{"no_ifname", "CNI_IFNAME", nullptr, "[CNI_IFNAME]"},
+                                         EnvironmentRule{"no_path", "CNI_PATH", nullptr, "[CNI_PATH]"},
+                                         EnvironmentRule{"container_with_slash", "CNI_CONTAINERID", "a/b", "CNI_CONTAINERID"},
+                                         EnvironmentRule{"container_with_leading_dot", "CNI_CONTAINERID", ".a", "CNI_CONTAINERID"},
+                                         EnvironmentRule{"ifname_too_long", "CNI_IFNAME", "abcdefghijklmnop", "CNI_IFNAME"},
+                                         EnvironmentRule{"ifname_with_slash", "CNI_IFNAME", "eth/0", "CNI_IFNAME"},
+                                         EnvironmentRule{"ifname_dots", "CNI_IFNAME", "..", "CNI_IFNAME"}),
+                         [](const auto &row) { return row.param.name; });
+
+TEST(Environment, AllThatIsMissingIsNamedAtOnce)
+{
+    auto parameters = parse_parameters({{"CNI_COMMAND", "ADD"}});
+    ASSERT_FALSE(parameters);
+    EXPECT_EQ(parameters.error().message,
+              "required env variables [CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH] missing");
+}
+
+TEST(Environment, DelNeedsNoNetns)
+{
+    Environment environment = add_environment();
+    environment["CNI_COMMAND"] = "DEL";
+    environment["CNI_NETNS"] = "";
+    EXPECT_TRUE(parse_parameters(environment));
+}
+
+struct ConfigRule {
+    const char *name;
+    Command command;
+    const char *config;
+    Code code;
+    const char *expected;
+};
+
+class BadConfig : public testing::TestWithParam<ConfigRule>
+{
+};
+
+TEST_P(BadConfig, IsRefusedWithTheSpecificationsCode)
+{
+    auto config = parse_config(GetParam().config, GetParam().command);
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().code, GetParam().code);
+    EXPECT_THAT(config.error().message + " " + config.error().details, HasSubstr(GetParam().expected));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , BadConfig,
+    testing::Values(
+        ConfigRule{"empty", Command::add, "", Code::decoding_failure, "JSON"},
+        ConfigRule{"cut", Command::add, R"({"cniVersion":"1.0.)", Code::decoding_failure, "JSON"},
+        ConfigRule{"array", Command::add, "[]", Code::decoding_failure, "JSON"},
+        ConfigRule{"no_version", Command::add, R"({"name":"n"})", Code::incompatible_version, "0.1.0"},
+        ConfigRule{"old_version", Command::add, R"({"cniVersion":"0.2.0","name":"n"})", Code::incompatible_version, "0.2.0"},
+        ConfigRule{"new_version", Command::add, R"({"cniVersion":"2.0.0","name":"n"})", Code::incompatible_version, "2.0.0"},
+        ConfigRule{"version_of_wrong_type", Command::add, R"({"cniVersion":1,"name":"n"})", Code::incompatible_version, "1"},
+        ConfigRule{"no_name", Command::add, R"({"cniVersion":"1.0.0"})", Code::invalid_config, "name"},
+        ConfigRule{"bad_name", Command::add, R"({"cniVersion":"1.0.0","name":"a/b"})", Code::invalid_config, "name"},
+        ConfigRule{"no_previous_result", Command::add, R"({"cniVersion":"1.0.0","name":"n"})", Code::invalid_config, "prevResult"},
+        ConfigRule{"check_before_its_version", Command::check, R"({"cniVersion":"0.3.1","name":"n"})", Code::incompatible_version, "CHECK"},
+        ConfigRule{"gc_before_its_version", Command::gc, R"({"cniVersion":"1.0.0","name":"n"})", Code::incompatible_version, "GC"},
+        ConfigRule{"relative_pin_path", Command::del, R"({"cniVersion":"1.0.0","name":"n","pinPath":"x"})", Code::invalid_config, "pinPath"},
+        ConfigRule{"timeout_zero", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":0})", Code::invalid_config, "timeoutMs"},
+        ConfigRule{"timeout_negative", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":-5})", Code::invalid_config, "timeoutMs"},
+        ConfigRule{"timeout_text", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":"5"})", Code::invalid_config, "timeoutMs"},
+        ConfigRule{"timeout_too_long", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":60000})", Code::invalid_config, "timeoutMs"},
+        ConfigRule{"policy", Command::del, R"({"cniVersion":"1.0.0","name":"n","failurePolicy":"Closed"})", Code::invalid_config, "failurePolicy"},
+        ConfigRule{"log_level", Command::del, R"({"cniVersion":"1.0.0","name":"n","logLevel":7})", Code::invalid_config, "logLevel"}),
+    [](const auto &row) { return row.param.name; });
+
+TEST(Config, HasDefaults)
+{
+    auto config = parse_config(good_config, Command::add);
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->pin_path, "/sys/fs/bpf/podrtt");
+    EXPECT_EQ(config->timeout.count(), 500);
+    EXPECT_EQ(config->failure_policy, FailurePolicy::open);
+}
+
+TEST(Config, EveryVersionIsAccepted)
+{
+    for (std::string version : {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"})
+        EXPECT_TRUE(parse_config(R"({"name":"n","prevResult":{},"cniVersion":")" + version + "\"}", Command::add))
+            << version;
+}
+
+TEST(Config, DelNeedsNoPreviousResult)
+{
+    EXPECT_TRUE(parse_config(R"({"cniVersion":"0.3.0","name":"azure","type":"podrtt"})", Command::del));
+}
+
+TEST(AnswerVersion, IsThatOfTheConfigOrTheNewest)
+{
+    EXPECT_EQ(answer_version(good_config), "1.0.0");
+    EXPECT_EQ(answer_version("nonsense"), "1.1.0");
+}
+
+} // namespace
+} // namespace podrtt::cni

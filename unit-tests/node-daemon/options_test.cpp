@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace podrtt
+{
+namespace
+{
+
+using testing::HasSubstr;
+using testing::internal::CaptureStderr;
+using testing::internal::CaptureStdout;
+using testing::internal::GetCapturedStderr;
+using testing::internal::GetCapturedStdout;
+
+std::expected<Options, int> parse(std::vector<const char *> arguments)
+{
+    arguments.insert(arguments.begin(), "podrttd");
+    return parse_options(static_cast<int>(arguments.size()), arguments.data());
+}
+
+TEST(Options, HaveDefaults)
+{
+    auto options = parse({"run"});
+    ASSERT_TRUE(options);
+    EXPECT_EQ(options->subcommand, Subcommand::run);
+    EXPECT_EQ(options->run.listen, "127.0.0.1:9435");
+    EXPECT_EQ(options->pin_path, "/sys/fs/bpf/podrtt");
+    EXPECT_EQ(options->run.grace_period.count(), 300);
+    EXPECT_EQ(options->run.sizes.flows, 131072u);
+    EXPECT_EQ(options->run.peers.size(), default_peers().size());
+}
+
+TEST(Options, AreRead)
+{
+    auto options = parse({"run", "--listen", "0.0.0.0:1", "--pin-path", "/sys/fs/bpf/x", "--peer", "a=10.0.0.0/8",
+                          "--peer", "b=fd00::/8", "--grace-period", "7", "--max-flows", "2048"});
+    ASSERT_TRUE(options);
+    EXPECT_EQ(options->run.listen, "0.0.0.0:1");
+    EXPECT_EQ(options->pin_path, "/sys/fs/bpf/x");
+    EXPECT_EQ(options->run.grace_period.count(), 7);
+    EXPECT_EQ(options->run.sizes.flows, 2048u);
+    ASSERT_EQ(options->run.peers.size(), default_peers().size() + 2);
+    EXPECT_EQ(options->run.peers.back().name, "b");
+}
+
+TEST(Options, PinPathMayStandBeforeTheSubcommand)
+{
+    auto options = parse({"--pin-path", "/sys/fs/bpf/x", "top", "--json"});
+    ASSERT_TRUE(options);
+    EXPECT_EQ(options->subcommand, Subcommand::top);
+    EXPECT_EQ(options->pin_path, "/sys/fs/bpf/x");
+    EXPECT_TRUE(options->top.json);
+    EXPECT_TRUE(options->top.once);
+}
+
+TEST(Options, HelpSucceeds)
+{
+    CaptureStdout();
+    auto options = parse({"--help"});
+    EXPECT_THAT(GetCapturedStdout(), HasSubstr("run"));
+    ASSERT_FALSE(options);
+    EXPECT_EQ(options.error(), 0);
+}
+
+struct Bad {
+    const char *name;
+    std::vector<const char *> arguments;
+    const char *expected;
+};
+
+class BadOptions : public testing::TestWithParam<Bad>
+{
+};
+
+TEST_P(BadOptions, AreRefusedByName)
+{
+    CaptureStderr();
+    CaptureStdout();
+    auto options = parse(GetParam().arguments);
+    EXPECT_THAT(GetCapturedStderr() + GetCapturedStdout(), HasSubstr(GetParam().expected));
+    ASSERT_FALSE(options);
+    EXPECT_NE(options.error(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(, BadOptions,
+                         testing::Values(Bad{"no_subcommand", {}, "subcommand"},
+                                         Bad{"unknown_option", {"run", "--lissten", "x"}, "--lissten"},
+                                         Bad{"bad_peer", {"run", "--peer", "x=10.0.0.1/8"}, "beyond the prefix"},
+                                         Bad{"negative_grace_period", {"run", "--grace-period", "-1"}, "--grace-period"},
+                                         Bad{"too_few_flows", {"run", "--max-flows", "5"}, "--max-flows"},
+                                         Bad{"log_level", {"run", "--log-level", "loud"}, "--log-level"}),
+                         [](const auto &row) { return row.param.name; });
+
+} // namespace
+} // namespace podrtt
