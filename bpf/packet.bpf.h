@@ -17,9 +17,9 @@
 
 #include "drop.bpf.h"
 
-#define MAX_VLAN_TAGS 2          /* IEEE 802.1ad: QinQ */
-#define MAX_EXTENSION_HEADERS 6  /* RFC 8200, 4.1: each of the kinds below at most once or twice */
-#define MAX_HEADERS_LENGTH 256   /* bytes made linear when the headers are not */
+#define MAX_VLAN_TAGS 2         /* IEEE 802.1ad: QinQ */
+#define MAX_EXTENSION_HEADERS 6 /* RFC 8200, 4.1: each of the kinds below at most once or twice */
+#define MAX_HEADERS_LENGTH 256  /* bytes made linear when the headers are not */
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV6_FRAGMENT_OFFSET 0xfff8

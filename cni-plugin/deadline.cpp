@@ -73,13 +73,15 @@ Result<void> within(std::chrono::milliseconds deadline, const std::function<Resu
     std::string message;
     if (!read_until(end, reading.get(), message)) {
         kill(child, SIGKILL);
-        return failure("finish within", std::to_string(deadline.count()) + " ms", "the deadline has passed");
+        return failure("finish within", std::to_string(deadline.count()) + " ms",
+                       "the deadline has passed");
     }
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     if (WIFSIGNALED(status))
-        return failure("finish", "child process", "it was ended by signal " + std::to_string(WTERMSIG(status)));
+        return failure("finish", "child process",
+                       "it was ended by signal " + std::to_string(WTERMSIG(status)));
     if (WEXITSTATUS(status) != 0)
         return std::unexpected(Error{"instrument", "pod", 0, message});
     return {};

@@ -19,7 +19,8 @@ template <std::size_t size>
 Result<void> assign(char (&field)[size], std::string_view what, std::string_view value)
 {
     if (value.size() >= size)
-        return failure("read", std::string(what), "longer than " + std::to_string(size - 1) + " characters");
+        return failure("read", std::string(what),
+                       "longer than " + std::to_string(size - 1) + " characters");
     if (!std::ranges::all_of(value, is_name_character))
         return failure("read", std::string(what), "it has a character that no name may have");
     std::ranges::copy(value, field);

@@ -23,7 +23,8 @@ namespace
 
 std::uint64_t now_ns()
 {
-    return static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
+    return static_cast<std::uint64_t>(
+        std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
 }
 
 template <std::size_t size>
@@ -75,8 +76,9 @@ Result<void> mark_deleted(Pods &pods, std::uint32_t id, podrtt_pod pod)
 }
 
 // Calls `each` for every pod known; a host without podrtt's pins knows none.
-Result<void> for_each_pod(const Config &config,
-                          const std::function<Result<void>(Pods &, std::uint32_t, const podrtt_pod &)> &each)
+Result<void>
+for_each_pod(const Config &config,
+             const std::function<Result<void>(Pods &, std::uint32_t, const podrtt_pod &)> &each)
 {
     auto pods = Pins(config.pin_path).pods();
     if (!pods)
@@ -116,22 +118,23 @@ Result<void> collect_garbage(const Config &config)
 Result<void> check(const Parameters &parameters, const Config &config)
 {
     bool found = false;
-    auto visited = for_each_pod(config, [&](Pods &, std::uint32_t id, const podrtt_pod &pod) -> Result<void> {
-        if (!is_attachment(pod, parameters) || pod.deleted)
+    auto visited =
+        for_each_pod(config, [&](Pods &, std::uint32_t id, const podrtt_pod &pod) -> Result<void> {
+            if (!is_attachment(pod, parameters) || pod.deleted)
+                return {};
+            found = true;
+            auto netlink = Netlink::open();
+            if (!netlink)
+                return std::unexpected(netlink.error());
+            for (Hook hook : {Hook::ingress, Hook::egress}) {
+                auto filters = list_filters(*netlink, static_cast<int>(id), hook);
+                if (!filters)
+                    return std::unexpected(filters.error());
+                if (std::ranges::none_of(*filters, &Filter::ours))
+                    return failure("check", pod.host_ifname, "podrtt's filter is not attached");
+            }
             return {};
-        found = true;
-        auto netlink = Netlink::open();
-        if (!netlink)
-            return std::unexpected(netlink.error());
-        for (Hook hook : {Hook::ingress, Hook::egress}) {
-            auto filters = list_filters(*netlink, static_cast<int>(id), hook);
-            if (!filters)
-                return std::unexpected(filters.error());
-            if (std::ranges::none_of(*filters, &Filter::ours))
-                return failure("check", pod.host_ifname, "podrtt's filter is not attached");
-        }
-        return {};
-    });
+        });
     if (visited && !found)
         return failure("check", parameters.container_id, "podrtt does not know this pod");
     return visited;
@@ -175,7 +178,8 @@ int print_error(const CniError &error, const std::string &config_text, std::ostr
 
 } // namespace
 
-int run(const Environment &environment, const std::string &config_text, std::ostream &out, std::ostream &log)
+int run(const Environment &environment, const std::string &config_text, std::ostream &out,
+        std::ostream &log)
 {
     auto parameters = parse_parameters(environment);
     if (!parameters)

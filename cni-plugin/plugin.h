@@ -14,6 +14,7 @@ namespace podrtt::cni
 //
 // The plugin observes, so it fails open: when a pod cannot be instrumented, the reason
 // is logged and the pod goes on without, unless the configuration wants otherwise.
-int run(const Environment &environment, const std::string &config_text, std::ostream &out, std::ostream &log);
+int run(const Environment &environment, const std::string &config_text, std::ostream &out,
+        std::ostream &log);
 
 } // namespace podrtt::cni

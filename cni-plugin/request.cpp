@@ -73,7 +73,8 @@ CniResult<void> parse_own_keys(const Json &json, Config &config)
         config.pin_path = value->get<std::filesystem::path>();
     }
     if (auto value = json.find("timeoutMs"); value != json.end()) {
-        if (!value->is_number_unsigned() || value->get<std::uint64_t>() < 1 || value->get<std::uint64_t>() > 10000)
+        if (!value->is_number_unsigned() || value->get<std::uint64_t>() < 1 ||
+            value->get<std::uint64_t>() > 10000)
             return bad_value("timeoutMs", "a number of milliseconds from 1 to 10000");
         config.timeout = std::chrono::milliseconds(value->get<std::int64_t>());
     }
@@ -109,8 +110,9 @@ CniResult<Parameters> parse_parameters(const Environment &environment)
     if (verb == std::end(verbs))
         return cni_failure(Code::invalid_environment, "unknown CNI_COMMAND: " + command);
 
-    Parameters parameters = {verb->command, get(environment, "CNI_CONTAINERID"), get(environment, "CNI_NETNS"),
-                             get(environment, "CNI_IFNAME"), get(environment, "CNI_ARGS")};
+    Parameters parameters = {verb->command, get(environment, "CNI_CONTAINERID"),
+                             get(environment, "CNI_NETNS"), get(environment, "CNI_IFNAME"),
+                             get(environment, "CNI_ARGS")};
     std::string missing;
     auto require = [&missing, &environment](bool needed, const char *name) {
         if (needed && get(environment, name).empty())
@@ -145,8 +147,8 @@ CniResult<Config> parse_config(const std::string &text, Command command)
     config.cni_version = version->get<std::string>();
     auto verb = std::ranges::find(verbs, command, &Verb::command);
     if (*version_rank(config.cni_version) < *version_rank(verb->since))
-        return cni_failure(Code::incompatible_version,
-                           "config version " + config.cni_version + " does not allow " + std::string(verb->name));
+        return cni_failure(Code::incompatible_version, "config version " + config.cni_version +
+                                                           " does not allow " + std::string(verb->name));
 
     auto name = json.find("name");
     if (name == json.end() || !name->is_string() || !is_identifier(name->get<std::string>()))

@@ -136,8 +136,8 @@ void log_tcp(std::FILE *log, const Bytes &bytes)
     tcphdr tcp;
     std::memcpy(&tcp, ip + header, sizeof(tcp));
     std::fprintf(log, " %d %s %u %s %u %u %u %zu %x", version, source, ntohs(tcp.th_sport), destination,
-                 ntohs(tcp.th_dport), ntohl(tcp.th_seq), ntohl(tcp.th_ack), total - header - tcp.th_off * 4u,
-                 tcp.th_flags);
+                 ntohs(tcp.th_dport), ntohl(tcp.th_seq), ntohl(tcp.th_ack),
+                 total - header - tcp.th_off * 4u, tcp.th_flags);
 }
 
 void take_in(Lane &lane)

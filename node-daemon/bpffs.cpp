@@ -30,9 +30,10 @@ Result<bool> ensure_bpffs(const std::filesystem::path &pin_path)
     if (is_on_bpffs(pin_path))
         return false;
     if (!pin_path.string().starts_with(std::string(usual_mount_point) + "/"))
-        return failure("use pin path", pin_path,
-                       "it is not on a bpffs; mount one (mount -t bpf bpf DIRECTORY) or choose a path below " +
-                           std::string(usual_mount_point));
+        return failure(
+            "use pin path", pin_path,
+            "it is not on a bpffs; mount one (mount -t bpf bpf DIRECTORY) or choose a path below " +
+                std::string(usual_mount_point));
     if (mount("bpf", usual_mount_point, "bpf", 0, "mode=0700") != 0)
         return failure("mount a bpffs on", usual_mount_point, errno);
     return true;

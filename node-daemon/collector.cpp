@@ -71,7 +71,8 @@ ClientMetric::Histogram classic_histogram(const podrtt_histogram &histogram)
     std::uint64_t cumulative = 0;
     std::uint32_t bucket = 0;
     for (int exponent = min_classic_exponent; exponent <= max_classic_exponent; exponent++) {
-        const auto last = static_cast<std::uint32_t>((exponent - PODRTT_MIN_EXPONENT) * (1 << PODRTT_SCHEMA));
+        const auto last =
+            static_cast<std::uint32_t>((exponent - PODRTT_MIN_EXPONENT) * (1 << PODRTT_SCHEMA));
         while (bucket <= last)
             cumulative += histogram.bucket[bucket++];
         classic.bucket.push_back({cumulative, std::exp2(exponent)});
@@ -111,8 +112,8 @@ MetricFamily histogram_family(const std::string &name, const std::string &help, 
 
 MetricFamily pod_info(const Snapshot &snapshot)
 {
-    MetricFamily family =
-        make_family("podrtt_pod_info", "Identity of each pod that is measured, always 1.", MetricType::Gauge);
+    MetricFamily family = make_family("podrtt_pod_info", "Identity of each pod that is measured, always 1.",
+                                      MetricType::Gauge);
     for (const auto &[id, pod] : snapshot.pods)
         family.metric.push_back(gauge({{"namespace", pod.name_space},
                                        {"pod", pod.name},
@@ -125,7 +126,8 @@ MetricFamily pod_info(const Snapshot &snapshot)
 }
 
 template <std::size_t size>
-MetricFamily drop_family(const Maps &maps, std::string name, std::string help, const DropReason (&reasons)[size])
+MetricFamily drop_family(const Maps &maps, std::string name, std::string help,
+                         const DropReason (&reasons)[size])
 {
     MetricFamily family = make_family(std::move(name), std::move(help), MetricType::Counter);
     for (const auto &[drop, label] : reasons) {
@@ -149,8 +151,9 @@ std::vector<MetricFamily> Collector::Collect() const
     if (snapshot) {
         for (const auto &[kind, pod_name, namespace_name, help] : histogram_families) {
             families.push_back(histogram_family(pod_name, help, kind, snapshot->pod_series));
-            families.push_back(histogram_family(namespace_name, std::string(help) + " Includes pods that are gone.",
-                                                kind, snapshot->namespace_series));
+            families.push_back(histogram_family(namespace_name,
+                                                std::string(help) + " Includes pods that are gone.", kind,
+                                                snapshot->namespace_series));
         }
         families.push_back(pod_info(*snapshot));
     } else {
@@ -158,8 +161,10 @@ std::vector<MetricFamily> Collector::Collect() const
         spdlog::error("{}", snapshot.error().message());
     }
 
-    families.push_back(drop_family(maps_, "podrtt_ignored_packets_total", "Packets left alone, by reason.", packet_drops));
-    families.push_back(drop_family(maps_, "podrtt_dropped_samples_total", "Samples left out, by reason.", sample_drops));
+    families.push_back(
+        drop_family(maps_, "podrtt_ignored_packets_total", "Packets left alone, by reason.", packet_drops));
+    families.push_back(
+        drop_family(maps_, "podrtt_dropped_samples_total", "Samples left out, by reason.", sample_drops));
     auto build = make_family("podrtt_build_info", "Version of podrtt, always 1.", MetricType::Gauge);
     build.metric.push_back(gauge({{"version", PODRTT_VERSION}}, 1));
     families.push_back(std::move(build));

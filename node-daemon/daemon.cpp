@@ -48,7 +48,8 @@ Result<std::unique_ptr<prometheus::Exposer>> listen(const std::string &address)
         return std::make_unique<prometheus::Exposer>(address);
     } catch (const std::exception &error) {
         return failure("listen on", address,
-                       std::string(error.what()) + "; is another podrttd running, or HOST:PORT not of this machine?");
+                       std::string(error.what()) +
+                           "; is another podrttd running, or HOST:PORT not of this machine?");
     }
 }
 

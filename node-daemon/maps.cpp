@@ -24,7 +24,8 @@ Result<Maps> Maps::open(const Pins &pins)
 {
     std::optional<Error> error;
     auto pods = open_pinned<std::uint32_t, podrtt_pod>(pins, PODRTT_MAP_PODS, error);
-    auto histograms = open_pinned<podrtt_histogram_key, podrtt_histogram>(pins, PODRTT_MAP_HISTOGRAMS, error);
+    auto histograms =
+        open_pinned<podrtt_histogram_key, podrtt_histogram>(pins, PODRTT_MAP_HISTOGRAMS, error);
     auto totals = open_pinned<podrtt_total_key, podrtt_histogram>(pins, PODRTT_MAP_TOTALS, error);
     auto journal = open_pinned<std::uint32_t, podrtt_journal>(pins, PODRTT_MAP_JOURNAL, error);
     auto peers = open_pinned<podrtt_peer_key, std::uint32_t>(pins, PODRTT_MAP_PEERS, error);

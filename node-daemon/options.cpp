@@ -17,26 +17,33 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     app.set_version_flag("--version", std::string("podrttd ") + PODRTT_VERSION);
     app.require_subcommand(1);
     app.fallthrough();
-    app.add_option("--pin-path", options.pin_path, "Directory on a bpffs for maps and programs")->capture_default_str();
+    app.add_option("--pin-path", options.pin_path, "Directory on a bpffs for maps and programs")
+        ->capture_default_str();
 
-    CLI::App *run = app.add_subcommand("run", "Load the programs and serve /metrics, until SIGTERM or SIGINT");
-    run->add_option("--listen", options.run.listen, "Where to serve /metrics, HOST:PORT")->capture_default_str();
-    run->add_option("--peer", peers,
-                    "NAME=CIDR: a name for a network that connections lead to; repeatable, and the longest prefix "
-                    "counts. The rest is \"private\" or \"internet\"")
+    CLI::App *run =
+        app.add_subcommand("run", "Load the programs and serve /metrics, until SIGTERM or SIGINT");
+    run->add_option("--listen", options.run.listen, "Where to serve /metrics, HOST:PORT")
+        ->capture_default_str();
+    run->add_option(
+           "--peer", peers,
+           "NAME=CIDR: a name for a network that connections lead to; repeatable, and the longest prefix "
+           "counts. The rest is \"private\" or \"internet\"")
         ->check([](const std::string &text) {
             auto peer = parse_peer(text);
             return peer ? "" : peer.error().message();
         });
-    run->add_option("--grace-period", grace_seconds, "Seconds for which a deleted pod's series stay")->capture_default_str();
-    run->add_option("--max-flows", options.run.sizes.flows, "Connections watched at a time, of all pods together")
+    run->add_option("--grace-period", grace_seconds, "Seconds for which a deleted pod's series stay")
+        ->capture_default_str();
+    run->add_option("--max-flows", options.run.sizes.flows,
+                    "Connections watched at a time, of all pods together")
         ->check(CLI::Range(1024u, 16u * 1024 * 1024))
         ->capture_default_str();
     run->add_option("--log-level", options.run.log_level, "debug, info, warning or error")
         ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
         ->capture_default_str();
 
-    CLI::App *top = app.add_subcommand("top", "Show the latency of every pod, from the histograms in the kernel");
+    CLI::App *top =
+        app.add_subcommand("top", "Show the latency of every pod, from the histograms in the kernel");
     top->add_option("--interval", interval_seconds, "Seconds between two pictures")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();

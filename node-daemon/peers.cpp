@@ -44,10 +44,16 @@ bool is_zero_beyond(const podrtt_peer_key &key)
     return true;
 }
 
-auto order(const podrtt_peer_key &key) { return std::tuple(key.prefix_len, std::to_array(key.address)); }
+auto order(const podrtt_peer_key &key)
+{
+    return std::tuple(key.prefix_len, std::to_array(key.address));
+}
 
 struct LessKey {
-    bool operator()(const podrtt_peer_key &a, const podrtt_peer_key &b) const { return order(a) < order(b); }
+    bool operator()(const podrtt_peer_key &a, const podrtt_peer_key &b) const
+    {
+        return order(a) < order(b);
+    }
 };
 
 Result<std::uint32_t> find_or_add_name(Maps &maps, const std::string &name)
@@ -60,10 +66,13 @@ Result<std::uint32_t> find_or_add_name(Maps &maps, const std::string &name)
         index = std::ranges::find(*names, "");
         if (index == names->end())
             return failure("add peer class", name,
-                           "there are " + std::to_string(PODRTT_MAX_PEERS) + " already, as many as there can be");
+                           "there are " + std::to_string(PODRTT_MAX_PEERS) +
+                               " already, as many as there can be");
         PeerName stored = {};
         name.copy(stored.data(), stored.size() - 1);
-        if (auto written = maps.peer_names.update(static_cast<std::uint32_t>(index - names->begin()), stored); !written)
+        if (auto written =
+                maps.peer_names.update(static_cast<std::uint32_t>(index - names->begin()), stored);
+            !written)
             return std::unexpected(written.error());
     }
     return static_cast<std::uint32_t>(index - names->begin());
@@ -73,7 +82,9 @@ Result<std::uint32_t> find_or_add_name(Maps &maps, const std::string &name)
 
 Result<PeerPrefix> parse_peer(const std::string &text)
 {
-    auto refuse = [&text](const std::string &reason) { return failure("read peer class", '"' + text + '"', reason); };
+    auto refuse = [&text](const std::string &reason) {
+        return failure("read peer class", '"' + text + '"', reason);
+    };
 
     std::size_t equals = text.find('=');
     if (equals == std::string::npos)
@@ -105,8 +116,8 @@ Result<PeerPrefix> parse_peer(const std::string &text)
 std::vector<PeerPrefix> default_peers()
 {
     std::vector<PeerPrefix> prefixes;
-    for (const char *cidr : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
-                             "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128"})
+    for (const char *cidr : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
+                             "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128"})
         prefixes.push_back(*parse_peer(std::string("private=") + cidr));
     return prefixes;
 }

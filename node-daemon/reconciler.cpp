@@ -20,9 +20,15 @@ constexpr std::chrono::seconds sweep_interval{30};
 
 using Name = std::pair<std::string, std::string>; // namespace and pod
 
-Name name_of(const podrtt_pod &pod) { return {pod.name_space, pod.name}; }
+Name name_of(const podrtt_pod &pod)
+{
+    return {pod.name_space, pod.name};
+}
 
-std::string describe(const podrtt_pod &pod) { return std::string(pod.name_space) + "/" + pod.name; }
+std::string describe(const podrtt_pod &pod)
+{
+    return std::string(pod.name_space) + "/" + pod.name;
+}
 
 std::uint64_t to_ns(Reconciler::Clock::time_point time)
 {
@@ -39,7 +45,8 @@ bool link_exists(std::uint32_t ifindex)
 
 Reconciler::Reconciler(const Pins &pins, Maps &maps, Netlink netlink, Clock::duration grace_period,
                        std::shared_ptr<spdlog::logger> log)
-    : pins_(pins), maps_(maps), netlink_(std::move(netlink)), grace_period_(grace_period), log_(std::move(log))
+    : pins_(pins), maps_(maps), netlink_(std::move(netlink)), grace_period_(grace_period),
+      log_(std::move(log))
 {
 }
 

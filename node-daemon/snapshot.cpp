@@ -13,7 +13,8 @@ namespace
 
 // Works for the keys of `histograms` and of `totals` alike.
 template <typename Key>
-SeriesKey series_key(const Key &key, const char *name_space, const char *pod, const std::vector<std::string> &peers)
+SeriesKey series_key(const Key &key, const char *name_space, const char *pod,
+                     const std::vector<std::string> &peers)
 {
     // An index without a name cannot be, unless another has written the map.
     bool known = key.peer < peers.size() && !peers[key.peer].empty();
@@ -23,7 +24,10 @@ SeriesKey series_key(const Key &key, const char *name_space, const char *pod, co
 
 } // namespace
 
-std::string leg_name(podrtt_leg leg) { return leg == PODRTT_LEG_NETWORK ? "network" : "pod"; }
+std::string leg_name(podrtt_leg leg)
+{
+    return leg == PODRTT_LEG_NETWORK ? "network" : "pod";
+}
 
 Result<Snapshot> Snapshot::take(const Maps &maps)
 {

@@ -43,9 +43,9 @@ void print_table(const Snapshot &snapshot, std::ostream &out)
     fmt::print(out, layout, "POD", "LEG", "SAMPLES", "P50", "P90", "P99", "FLOOR", "HANDSHAKE");
     for (const auto &[name, row] : rows) {
         const auto &data = row.by_kind[PODRTT_KIND_DATA];
-        fmt::print(out, layout, name.first, leg_name(name.second), sample_count(data), duration(quantile(data, 0.5)),
-                   duration(quantile(data, 0.9)), duration(quantile(data, 0.99)),
-                   duration(quantile(row.by_kind[PODRTT_KIND_FLOOR], 0.5)),
+        fmt::print(out, layout, name.first, leg_name(name.second), sample_count(data),
+                   duration(quantile(data, 0.5)), duration(quantile(data, 0.9)),
+                   duration(quantile(data, 0.99)), duration(quantile(row.by_kind[PODRTT_KIND_FLOOR], 0.5)),
                    duration(quantile(row.by_kind[PODRTT_KIND_HANDSHAKE], 0.5)));
     }
 }

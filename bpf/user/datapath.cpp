@@ -103,7 +103,8 @@ Result<void> load_datapath(const Pins &pins, const DatapathSizes &sizes)
     if (int error = podrtt_bpf__load(skeleton.get()))
         return libbpf_failure("load BPF object, pinned below", directory, -error);
 
-    if (auto pinned = pin_program(skeleton->progs.podrtt_from_pod, pins.path(PODRTT_PROGRAM_FROM_POD)); !pinned)
+    if (auto pinned = pin_program(skeleton->progs.podrtt_from_pod, pins.path(PODRTT_PROGRAM_FROM_POD));
+        !pinned)
         return pinned;
     return pin_program(skeleton->progs.podrtt_to_pod, pins.path(PODRTT_PROGRAM_TO_POD));
 }

@@ -31,13 +31,15 @@ std::uint32_t parent(Hook hook)
 
 std::string describe(int ifindex, Hook hook)
 {
-    return std::string(hook == Hook::ingress ? "ingress" : "egress") + " of interface " + std::to_string(ifindex);
+    return std::string(hook == Hook::ingress ? "ingress" : "egress") + " of interface " +
+           std::to_string(ifindex);
 }
 
 NetlinkMessage tc_message(int type, int flags, const tcmsg &header)
 {
     NetlinkMessage message(nlmsg_alloc_simple(type, flags));
-    if (message && nlmsg_append(message.get(), const_cast<tcmsg *>(&header), sizeof(header), NLMSG_ALIGNTO) != 0)
+    if (message &&
+        nlmsg_append(message.get(), const_cast<tcmsg *>(&header), sizeof(header), NLMSG_ALIGNTO) != 0)
         message.reset();
     return message;
 }
@@ -143,7 +145,8 @@ Result<std::vector<Filter>> list_filters(Netlink &netlink, int ifindex, Hook hoo
     return filters;
 }
 
-Result<void> attach_filter(Netlink &netlink, int ifindex, Hook hook, int program_fd, const std::string &name)
+Result<void> attach_filter(Netlink &netlink, int ifindex, Hook hook, int program_fd,
+                           const std::string &name)
 {
     if (auto clsact = ensure_clsact(netlink, ifindex); !clsact)
         return clsact;

@@ -37,7 +37,8 @@ Result<std::vector<Filter>> list_filters(Netlink &netlink, int ifindex, Hook hoo
 
 // Attaches the program, or replaces our filter in its place. Nothing happens if the
 // program is attached already.
-Result<void> attach_filter(Netlink &netlink, int ifindex, Hook hook, int program_fd, const std::string &name);
+Result<void> attach_filter(Netlink &netlink, int ifindex, Hook hook, int program_fd,
+                           const std::string &name);
 
 // Removes our filter, if it is there.
 Result<void> detach_filter(Netlink &netlink, int ifindex, Hook hook);

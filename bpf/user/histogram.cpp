@@ -38,7 +38,8 @@ double quantile(const podrtt_histogram &histogram, double q)
     while (below + static_cast<double>(histogram.bucket[bucket]) < rank || histogram.bucket[bucket] == 0)
         below += static_cast<double>(histogram.bucket[bucket++]);
     double share = (rank - below) / static_cast<double>(histogram.bucket[bucket]);
-    return std::exp2(PODRTT_MIN_EXPONENT + (static_cast<double>(bucket) - 1 + share) / (1 << PODRTT_SCHEMA));
+    return std::exp2(PODRTT_MIN_EXPONENT +
+                     (static_cast<double>(bucket) - 1 + share) / (1 << PODRTT_SCHEMA));
 }
 
 } // namespace podrtt

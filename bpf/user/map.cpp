@@ -17,8 +17,9 @@ Result<Fd> open_map(const std::string &path, std::uint32_t key_size, std::uint32
     if (info.key_size != key_size || info.value_size != value_size)
         return failure("open pinned map", path,
                        "keys and values of " + std::to_string(info.key_size) + " and " +
-                           std::to_string(info.value_size) + " bytes, expected " + std::to_string(key_size) +
-                           " and " + std::to_string(value_size) + ": it is of another version of podrtt");
+                           std::to_string(info.value_size) + " bytes, expected " +
+                           std::to_string(key_size) + " and " + std::to_string(value_size) +
+                           ": it is of another version of podrtt");
     return fd;
 }
 

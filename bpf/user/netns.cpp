@@ -18,7 +18,10 @@ Result<Netns> Netns::open(const std::string &path)
     return Netns(std::move(fd), path);
 }
 
-Result<Netns> Netns::current() { return open("/proc/thread-self/ns/net"); }
+Result<Netns> Netns::current()
+{
+    return open("/proc/thread-self/ns/net");
+}
 
 Result<NetnsGuard> NetnsGuard::enter(const Netns &netns)
 {

@@ -58,7 +58,8 @@ Result<HostVeth> find_host_veth(const Netns &pod, const std::string &ifname)
         return std::unexpected(inner.error());
     if (!is_veth(inner->get())) {
         const char *type = rtnl_link_get_type(inner->get());
-        return failure("find the host veth of", object, std::string("it is no veth but ") + (type ? type : "a device"));
+        return failure("find the host veth of", object,
+                       std::string("it is no veth but ") + (type ? type : "a device"));
     }
 
     auto netlink = Netlink::open();

@@ -63,7 +63,10 @@ protected:
     int ifindex_;
 };
 
-TEST_F(Filters, NoneWithoutClsact) { EXPECT_TRUE(ingress().empty()); }
+TEST_F(Filters, NoneWithoutClsact)
+{
+    EXPECT_TRUE(ingress().empty());
+}
 
 TEST_F(Filters, AttachesBothDirections)
 {
@@ -132,7 +135,10 @@ TEST_F(Filters, DetachTakesOursAndLeavesOthersAndTheQdisc)
     shell("tc qdisc show dev veth_a clsact | grep -q clsact");
 }
 
-TEST_F(Filters, DetachOfWhatIsNotAttachedIsNoError) { EXPECT_TRUE(detach(netlink_, ifindex_)); }
+TEST_F(Filters, DetachOfWhatIsNotAttachedIsNoError)
+{
+    EXPECT_TRUE(detach(netlink_, ifindex_));
+}
 
 TEST_F(Filters, AnothersFilterUnderOurHandleIsNotOurs)
 {

@@ -31,7 +31,10 @@ TEST(Bucket, EveryUpperBoundBelongsToItsBucketAndTheNextUnitToTheNext)
     }
 }
 
-TEST(Bucket, NothingAtAllIsInTheFirst) { EXPECT_EQ(podrtt_bucket(0), 0u); }
+TEST(Bucket, NothingAtAllIsInTheFirst)
+{
+    EXPECT_EQ(podrtt_bucket(0), 0u);
+}
 
 TEST(Bucket, TheLargestSampleIsInTheLast)
 {
@@ -58,7 +61,10 @@ TEST(BucketBound, IsAPowerOfTwoEveryEighthBucket)
     EXPECT_NEAR(bucket_bound(161), 1.0905077, 1e-7);
 }
 
-TEST(Quantile, WithoutSamplesIsNotANumber) { EXPECT_TRUE(std::isnan(quantile({}, 0.5))); }
+TEST(Quantile, WithoutSamplesIsNotANumber)
+{
+    EXPECT_TRUE(std::isnan(quantile({}, 0.5)));
+}
 
 TEST(Quantile, LiesInTheBucketOfTheSampleOfThatRank)
 {
@@ -67,7 +73,8 @@ TEST(Quantile, LiesInTheBucketOfTheSampleOfThatRank)
     histogram.bucket[150] = 9;
     histogram.bucket[200] = 1;
     auto bucket_of = [&](double q) {
-        return static_cast<int>(std::ceil((std::log2(quantile(histogram, q)) - PODRTT_MIN_EXPONENT) * 8 - 1e-9));
+        return static_cast<int>(
+            std::ceil((std::log2(quantile(histogram, q)) - PODRTT_MIN_EXPONENT) * 8 - 1e-9));
     };
     EXPECT_EQ(bucket_of(0.0), 99); // the lower bound of bucket 100
     EXPECT_EQ(bucket_of(0.5), 100);

@@ -22,8 +22,8 @@ class PinnedMap : public testing::Test
 protected:
     PinnedMap()
     {
-        Fd fd(bpf_map_create(BPF_MAP_TYPE_HASH, "map_test", sizeof(std::uint32_t), sizeof(std::uint64_t), 1000,
-                             nullptr));
+        Fd fd(bpf_map_create(BPF_MAP_TYPE_HASH, "map_test", sizeof(std::uint32_t), sizeof(std::uint64_t),
+                             1000, nullptr));
         EXPECT_EQ(bpf_obj_pin(fd.get(), path), 0);
     }
     ~PinnedMap() override { unlink(path); }

@@ -29,7 +29,10 @@ struct Sequence {
     std::size_t flows = 1;
 };
 
-void PrintTo(const Sequence &sequence, std::ostream *out_stream) { *out_stream << sequence.name; }
+void PrintTo(const Sequence &sequence, std::ostream *out_stream)
+{
+    *out_stream << sequence.name;
+}
 
 SamplesBy network(std::uint64_t count, std::uint64_t sum_ns)
 {
@@ -72,7 +75,8 @@ std::vector<Step> opened(std::optional<Timestamps> pod = {}, std::optional<Times
 const SamplesBy opening = handshake(8 * ms, 64 * us);
 const std::vector<Step> opened_ts = opened(Timestamps{100, 0}, Timestamps{700, 100});
 
-Packet data(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length, std::optional<Timestamps> ts = {})
+Packet data(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length,
+            std::optional<Timestamps> ts = {})
 {
     return {.way = way, .flags = ACK | PSH, .seq = seq, .ack = ack, .length = length, .timestamps = ts};
 }
@@ -104,7 +108,8 @@ const std::vector<Sequence> connections = {
       {10 * ms, {.way = in, .seq = 5000, .ack = 1000}}},
      handshake(8 * ms, 1 * ms)},
     {"syn_that_is_refused",
-     {{1 * ms, {.way = out, .flags = SYN, .seq = 999}}, {9 * ms, {.way = in, .flags = RST | ACK, .ack = 1000}}},
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999}},
+      {9 * ms, {.way = in, .flags = RST | ACK, .ack = 1000}}},
      {},
      0},
     {"syn_sent_again_without_timestamps_is_ambiguous",
@@ -133,8 +138,10 @@ const std::vector<Sequence> connections = {
     {"simultaneous_open",
      {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
       {2 * ms, {.way = in, .flags = SYN, .seq = 4999, .timestamps = Timestamps{700, 0}}},
-      {3 * ms, {.way = out, .flags = SYN | ACK, .seq = 999, .ack = 5000, .timestamps = Timestamps{102, 700}}},
-      {11 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{709, 102}}}},
+      {3 * ms,
+       {.way = out, .flags = SYN | ACK, .seq = 999, .ack = 5000, .timestamps = Timestamps{102, 700}}},
+      {11 * ms,
+       {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{709, 102}}}},
      handshake(8 * ms, 1 * ms)},
     {"port_used_again_after_a_reset",
      opened() + std::vector<Step>{{20 * ms, {.way = out, .flags = RST, .seq = 1000}},
@@ -153,8 +160,7 @@ const std::vector<Sequence> connections = {
      opened() + std::vector<Step>{{20 * ms, {.way = out, .flags = FIN | ACK, .seq = 1000, .ack = 5000}},
                                   {28 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1001}},
                                   {29 * ms, {.way = out, .seq = 1001, .ack = 5001}}},
-     opening,
-     0},
+     opening, 0},
     {"half_closed_goes_on_being_measured",
      opened() + std::vector<Step>{{20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000}},
                                   {21 * ms, {.way = out, .seq = 1000, .ack = 5001}},
@@ -175,7 +181,8 @@ const std::vector<Sequence> acknowledgements = {
                                   {35 * ms, pure_ack(in, 5000, 1200)}},
      opening + network(1, 10 * ms)},
     {"ack_of_part_of_a_segment_measures_nothing",
-     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000)}, {30 * ms, pure_ack(in, 5000, 1500)}},
+     opened() +
+         std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000)}, {30 * ms, pure_ack(in, 5000, 1500)}},
      opening},
     {"four_segments_are_watched_at_a_time",
      opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
@@ -318,12 +325,16 @@ const std::vector<Sequence> irregularities = {
                                   {(1ull << 37) + 5 * ms, pure_ack(in, 5000, 1100)}},
      opening + network(1, 10 * ms)},
     {"ack_number_counts_only_with_the_ack_flag",
-     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
-                                  {30 * ms, {.way = in, .flags = PSH, .seq = 5000, .ack = 1100, .length = 1}}},
+     opened() +
+         std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                           {30 * ms, {.way = in, .flags = PSH, .seq = 5000, .ack = 1100, .length = 1}}},
      opening},
 };
 
-std::string row_name(const testing::TestParamInfo<Sequence> &row) { return row.param.name; }
+std::string row_name(const testing::TestParamInfo<Sequence> &row)
+{
+    return row.param.name;
+}
 
 INSTANTIATE_TEST_SUITE_P(Connections, Matching, testing::ValuesIn(connections), row_name);
 INSTANTIATE_TEST_SUITE_P(Acknowledgements, Matching, testing::ValuesIn(acknowledgements), row_name);

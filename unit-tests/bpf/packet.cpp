@@ -8,7 +8,10 @@ namespace podrtt
 namespace
 {
 
-void append(Bytes &to, const Bytes &from) { to.insert(to.end(), from.begin(), from.end()); }
+void append(Bytes &to, const Bytes &from)
+{
+    to.insert(to.end(), from.begin(), from.end());
+}
 
 Bytes timestamps_option(const Timestamps &timestamps)
 {

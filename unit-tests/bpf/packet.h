@@ -36,7 +36,7 @@ struct Packet {
     Bytes ip_options = {};                          // IPv4; a multiple of 4
     Bytes extension_headers = {};                   // IPv6; the first one's kind is in first_extension
     std::uint8_t first_extension = 6;
-    Bytes tcp_options = {}; // instead of timestamps; a multiple of 4
+    Bytes tcp_options = {};     // instead of timestamps; a multiple of 4
     std::uint16_t fragment = 0; // IPv4: flags and offset
     std::uint16_t padding = 0;  // bytes behind the IP packet
 

@@ -46,7 +46,10 @@ Traffic::Traffic() : skeleton_(podrtt_fake_clock_bpf__open())
     }
 }
 
-Traffic::~Traffic() { podrtt_fake_clock_bpf__destroy(skeleton_); }
+Traffic::~Traffic()
+{
+    podrtt_fake_clock_bpf__destroy(skeleton_);
+}
 
 void Traffic::pass(std::uint64_t at_ns, Way way, const Bytes &bytes)
 {
@@ -101,6 +104,9 @@ std::uint64_t Traffic::drops(podrtt_drop reason) const
     return count;
 }
 
-std::size_t Traffic::flows() const { return keys<podrtt_flow_key>(bpf_map__fd(skeleton_->maps.flows)).size(); }
+std::size_t Traffic::flows() const
+{
+    return keys<podrtt_flow_key>(bpf_map__fd(skeleton_->maps.flows)).size();
+}
 
 } // namespace podrtt

@@ -20,7 +20,10 @@ namespace
 
 using testing::HasSubstr;
 
-void shell(const std::string &command) { EXPECT_EQ(std::system(command.c_str()), 0) << command; }
+void shell(const std::string &command)
+{
+    EXPECT_EQ(std::system(command.c_str()), 0) << command;
+}
 
 // A network namespace with a path, as the runtime makes one.
 class PodNetns : public testing::Test

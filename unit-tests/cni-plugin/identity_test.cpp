@@ -13,11 +13,15 @@ namespace
 
 using testing::HasSubstr;
 
-Parameters with_args(const std::string &args) { return {Command::add, "0123abc", "/run/netns/x", "eth0", args}; }
+Parameters with_args(const std::string &args)
+{
+    return {Command::add, "0123abc", "/run/netns/x", "eth0", args};
+}
 
 TEST(Identity, IsReadInAnyOrder)
 {
-    auto pod = parse_identity(with_args("K8S_POD_UID=u-1;IgnoreUnknown=1;K8S_POD_NAME=web-0;K8S_POD_NAMESPACE=shop"));
+    auto pod = parse_identity(
+        with_args("K8S_POD_UID=u-1;IgnoreUnknown=1;K8S_POD_NAME=web-0;K8S_POD_NAMESPACE=shop"));
     ASSERT_TRUE(pod);
     EXPECT_STREQ(pod->name_space, "shop");
     EXPECT_STREQ(pod->name, "web-0");
@@ -29,12 +33,14 @@ TEST(Identity, IsReadInAnyOrder)
 TEST(Identity, OfContainerdsCallIsWhatItSays)
 {
     for (const auto &capture : captures()) {
-        if (!capture.name.starts_with("containerd-1.7.24") || capture.environment.at("CNI_COMMAND") != "ADD")
+        if (!capture.name.starts_with("containerd-1.7.24") ||
+            capture.environment.at("CNI_COMMAND") != "ADD")
             continue;
         auto pod = parse_identity(*parse_parameters(capture.environment));
         ASSERT_TRUE(pod) << capture.name;
         EXPECT_STREQ(pod->name_space, "default");
-        EXPECT_THAT(capture.environment.at("CNI_ARGS"), HasSubstr("K8S_POD_NAME=" + std::string(pod->name)));
+        EXPECT_THAT(capture.environment.at("CNI_ARGS"),
+                    HasSubstr("K8S_POD_NAME=" + std::string(pod->name)));
         EXPECT_THAT(capture.environment.at("CNI_ARGS"), HasSubstr("K8S_POD_UID=" + std::string(pod->uid)));
         EXPECT_EQ(pod->container_id, capture.environment.at("CNI_CONTAINERID"));
     }
@@ -57,8 +63,8 @@ TEST(Identity, WithoutANameIsTheContainerId)
 
 TEST(Identity, AsLongAsKubernetesAllowsFits)
 {
-    auto pod = parse_identity(with_args("K8S_POD_NAMESPACE=" + std::string(63, 'n') + ";K8S_POD_NAME=" +
-                                        std::string(253, 'p')));
+    auto pod = parse_identity(
+        with_args("K8S_POD_NAMESPACE=" + std::string(63, 'n') + ";K8S_POD_NAME=" + std::string(253, 'p')));
     ASSERT_TRUE(pod);
     EXPECT_EQ(std::string(pod->name).size(), 253u);
 }
@@ -80,14 +86,16 @@ TEST_P(Refused, WithTheKeysName)
     EXPECT_THAT(pod.error().message(), HasSubstr(GetParam().expected));
 }
 
-INSTANTIATE_TEST_SUITE_P(, Refused,
-                         testing::Values(Refusal{"namespace_too_long", "K8S_POD_NAMESPACE=" + std::string(64, 'n'), "K8S_POD_NAMESPACE"},
-                                         Refusal{"name_too_long", "K8S_POD_NAME=" + std::string(256, 'n'), "K8S_POD_NAME"},
-                                         Refusal{"line_break", "K8S_POD_NAME=a\nb", "K8S_POD_NAME"},
-                                         Refusal{"quote", "K8S_POD_NAME=a\"b", "K8S_POD_NAME"},
-                                         Refusal{"escape_sequence", "K8S_POD_NAMESPACE=\033[2J", "K8S_POD_NAMESPACE"},
-                                         Refusal{"not_ascii", "K8S_POD_UID=\xff\xfe", "K8S_POD_UID"}),
-                         [](const auto &row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    , Refused,
+    testing::Values(Refusal{"namespace_too_long", "K8S_POD_NAMESPACE=" + std::string(64, 'n'),
+                            "K8S_POD_NAMESPACE"},
+                    Refusal{"name_too_long", "K8S_POD_NAME=" + std::string(256, 'n'), "K8S_POD_NAME"},
+                    Refusal{"line_break", "K8S_POD_NAME=a\nb", "K8S_POD_NAME"},
+                    Refusal{"quote", "K8S_POD_NAME=a\"b", "K8S_POD_NAME"},
+                    Refusal{"escape_sequence", "K8S_POD_NAMESPACE=\033[2J", "K8S_POD_NAMESPACE"},
+                    Refusal{"not_ascii", "K8S_POD_UID=\xff\xfe", "K8S_POD_UID"}),
+    [](const auto &row) { return row.param.name; });
 
 } // namespace
 } // namespace podrtt::cni

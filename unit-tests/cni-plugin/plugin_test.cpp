@@ -42,9 +42,8 @@ std::string with_no_pins(const std::string &config)
 
 Environment environment_for(const char *command)
 {
-    return {{"CNI_COMMAND", command},          {"CNI_CONTAINERID", "0123abc"}, {"CNI_NETNS", "/run/netns/none"},
-            {"CNI_IFNAME", "eth0"},            {"CNI_PATH", "/opt/cni/bin"},
-            {"CNI_ARGS", "K8S_POD_NAME=web-0"}};
+    return {{"CNI_COMMAND", command}, {"CNI_CONTAINERID", "0123abc"}, {"CNI_NETNS", "/run/netns/none"},
+            {"CNI_IFNAME", "eth0"},   {"CNI_PATH", "/opt/cni/bin"},   {"CNI_ARGS", "K8S_POD_NAME=web-0"}};
 }
 
 const std::string azure_config =
@@ -62,7 +61,8 @@ TEST(Captures, AddAnswersWithPrevResultToTheByte)
         Answer answer = call(capture.environment, with_no_pins(capture.config));
         EXPECT_EQ(answer.status, 0) << capture.name;
         // The same text as stands in the configuration, key order included.
-        EXPECT_THAT(capture.config, HasSubstr("\"prevResult\":" + answer.out.substr(0, answer.out.size() - 1)))
+        EXPECT_THAT(capture.config,
+                    HasSubstr("\"prevResult\":" + answer.out.substr(0, answer.out.size() - 1)))
             << capture.name;
     }
     EXPECT_GT(adds, 10);
@@ -87,8 +87,9 @@ TEST(Captures, VersionIsAnswered)
             continue;
         Answer answer = call(capture.environment, capture.config);
         EXPECT_EQ(answer.status, 0);
-        EXPECT_EQ(answer.out, R"({"cniVersion":"1.0.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]})"
-                              "\n");
+        EXPECT_EQ(answer.out,
+                  R"({"cniVersion":"1.0.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]})"
+                  "\n");
     }
 }
 
@@ -131,8 +132,9 @@ TEST(Status, SucceedsThoughNoDaemonRuns)
 
 TEST(Gc, SucceedsThoughNoDaemonRuns)
 {
-    Answer answer = call(environment_for("GC"),
-                         with_no_pins(R"({"cniVersion":"1.1.0","name":"n","cni.dev/valid-attachments":[]})"));
+    Answer answer =
+        call(environment_for("GC"),
+             with_no_pins(R"({"cniVersion":"1.1.0","name":"n","cni.dev/valid-attachments":[]})"));
     EXPECT_EQ(answer.status, 0);
 }
 

@@ -59,19 +59,21 @@ TEST_P(BadEnvironment, IsRefusedWithCode4)
     EXPECT_THAT(parameters.error().message, HasSubstr(GetParam().expected));
 }
 
-INSTANTIATE_TEST_SUITE_P(, BadEnvironment,
-                         testing::Values(EnvironmentRule{"no_command", "CNI_COMMAND", nullptr, "[CNI_COMMAND]"},
-                                         EnvironmentRule{"unknown_command", "CNI_COMMAND", "MOVE", "MOVE"},
-                                         EnvironmentRule{"no_container", "CNI_CONTAINERID", nullptr, "[CNI_CONTAINERID]"},
-                                         EnvironmentRule{"no_netns", "CNI_NETNS", "", "[CNI_NETNS]"},
-                                         EnvironmentRule{"no_ifname", "CNI_IFNAME", nullptr, "[CNI_IFNAME]"},
-                                         EnvironmentRule{"no_path", "CNI_PATH", nullptr, "[CNI_PATH]"},
-                                         EnvironmentRule{"container_with_slash", "CNI_CONTAINERID", "a/b", "CNI_CONTAINERID"},
-                                         EnvironmentRule{"container_with_leading_dot", "CNI_CONTAINERID", ".a", "CNI_CONTAINERID"},
-                                         EnvironmentRule{"ifname_too_long", "CNI_IFNAME", "abcdefghijklmnop", "CNI_IFNAME"},
-                                         EnvironmentRule{"ifname_with_slash", "CNI_IFNAME", "eth/0", "CNI_IFNAME"},
-                                         EnvironmentRule{"ifname_dots", "CNI_IFNAME", "..", "CNI_IFNAME"}),
-                         [](const auto &row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    , BadEnvironment,
+    testing::Values(EnvironmentRule{"no_command", "CNI_COMMAND", nullptr, "[CNI_COMMAND]"},
+                    EnvironmentRule{"unknown_command", "CNI_COMMAND", "MOVE", "MOVE"},
+                    EnvironmentRule{"no_container", "CNI_CONTAINERID", nullptr, "[CNI_CONTAINERID]"},
+                    EnvironmentRule{"no_netns", "CNI_NETNS", "", "[CNI_NETNS]"},
+                    EnvironmentRule{"no_ifname", "CNI_IFNAME", nullptr, "[CNI_IFNAME]"},
+                    EnvironmentRule{"no_path", "CNI_PATH", nullptr, "[CNI_PATH]"},
+                    EnvironmentRule{"container_with_slash", "CNI_CONTAINERID", "a/b", "CNI_CONTAINERID"},
+                    EnvironmentRule{"container_with_leading_dot", "CNI_CONTAINERID", ".a",
+                                    "CNI_CONTAINERID"},
+                    EnvironmentRule{"ifname_too_long", "CNI_IFNAME", "abcdefghijklmnop", "CNI_IFNAME"},
+                    EnvironmentRule{"ifname_with_slash", "CNI_IFNAME", "eth/0", "CNI_IFNAME"},
+                    EnvironmentRule{"ifname_dots", "CNI_IFNAME", "..", "CNI_IFNAME"}),
+    [](const auto &row) { return row.param.name; });
 
 TEST(Environment, AllThatIsMissingIsNamedAtOnce)
 {
@@ -116,21 +118,36 @@ INSTANTIATE_TEST_SUITE_P(
         ConfigRule{"cut", Command::add, R"({"cniVersion":"1.0.)", Code::decoding_failure, "JSON"},
         ConfigRule{"array", Command::add, "[]", Code::decoding_failure, "JSON"},
         ConfigRule{"no_version", Command::add, R"({"name":"n"})", Code::incompatible_version, "0.1.0"},
-        ConfigRule{"old_version", Command::add, R"({"cniVersion":"0.2.0","name":"n"})", Code::incompatible_version, "0.2.0"},
-        ConfigRule{"new_version", Command::add, R"({"cniVersion":"2.0.0","name":"n"})", Code::incompatible_version, "2.0.0"},
-        ConfigRule{"version_of_wrong_type", Command::add, R"({"cniVersion":1,"name":"n"})", Code::incompatible_version, "1"},
+        ConfigRule{"old_version", Command::add, R"({"cniVersion":"0.2.0","name":"n"})",
+                   Code::incompatible_version, "0.2.0"},
+        ConfigRule{"new_version", Command::add, R"({"cniVersion":"2.0.0","name":"n"})",
+                   Code::incompatible_version, "2.0.0"},
+        ConfigRule{"version_of_wrong_type", Command::add, R"({"cniVersion":1,"name":"n"})",
+                   Code::incompatible_version, "1"},
         ConfigRule{"no_name", Command::add, R"({"cniVersion":"1.0.0"})", Code::invalid_config, "name"},
-        ConfigRule{"bad_name", Command::add, R"({"cniVersion":"1.0.0","name":"a/b"})", Code::invalid_config, "name"},
-        ConfigRule{"no_previous_result", Command::add, R"({"cniVersion":"1.0.0","name":"n"})", Code::invalid_config, "prevResult"},
-        ConfigRule{"check_before_its_version", Command::check, R"({"cniVersion":"0.3.1","name":"n"})", Code::incompatible_version, "CHECK"},
-        ConfigRule{"gc_before_its_version", Command::gc, R"({"cniVersion":"1.0.0","name":"n"})", Code::incompatible_version, "GC"},
-        ConfigRule{"relative_pin_path", Command::del, R"({"cniVersion":"1.0.0","name":"n","pinPath":"x"})", Code::invalid_config, "pinPath"},
-        ConfigRule{"timeout_zero", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":0})", Code::invalid_config, "timeoutMs"},
-        ConfigRule{"timeout_negative", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":-5})", Code::invalid_config, "timeoutMs"},
-        ConfigRule{"timeout_text", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":"5"})", Code::invalid_config, "timeoutMs"},
-        ConfigRule{"timeout_too_long", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":60000})", Code::invalid_config, "timeoutMs"},
-        ConfigRule{"policy", Command::del, R"({"cniVersion":"1.0.0","name":"n","failurePolicy":"Closed"})", Code::invalid_config, "failurePolicy"},
-        ConfigRule{"log_level", Command::del, R"({"cniVersion":"1.0.0","name":"n","logLevel":7})", Code::invalid_config, "logLevel"}),
+        ConfigRule{"bad_name", Command::add, R"({"cniVersion":"1.0.0","name":"a/b"})", Code::invalid_config,
+                   "name"},
+        ConfigRule{"no_previous_result", Command::add, R"({"cniVersion":"1.0.0","name":"n"})",
+                   Code::invalid_config, "prevResult"},
+        ConfigRule{"check_before_its_version", Command::check, R"({"cniVersion":"0.3.1","name":"n"})",
+                   Code::incompatible_version, "CHECK"},
+        ConfigRule{"gc_before_its_version", Command::gc, R"({"cniVersion":"1.0.0","name":"n"})",
+                   Code::incompatible_version, "GC"},
+        ConfigRule{"relative_pin_path", Command::del, R"({"cniVersion":"1.0.0","name":"n","pinPath":"x"})",
+                   Code::invalid_config, "pinPath"},
+        ConfigRule{"timeout_zero", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":0})",
+                   Code::invalid_config, "timeoutMs"},
+        ConfigRule{"timeout_negative", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":-5})",
+                   Code::invalid_config, "timeoutMs"},
+        ConfigRule{"timeout_text", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":"5"})",
+                   Code::invalid_config, "timeoutMs"},
+        ConfigRule{"timeout_too_long", Command::del,
+                   R"({"cniVersion":"1.0.0","name":"n","timeoutMs":60000})", Code::invalid_config,
+                   "timeoutMs"},
+        ConfigRule{"policy", Command::del, R"({"cniVersion":"1.0.0","name":"n","failurePolicy":"Closed"})",
+                   Code::invalid_config, "failurePolicy"},
+        ConfigRule{"log_level", Command::del, R"({"cniVersion":"1.0.0","name":"n","logLevel":7})",
+                   Code::invalid_config, "logLevel"}),
     [](const auto &row) { return row.param.name; });
 
 TEST(Config, HasDefaults)
@@ -145,7 +162,8 @@ TEST(Config, HasDefaults)
 TEST(Config, EveryVersionIsAccepted)
 {
     for (std::string version : {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"})
-        EXPECT_TRUE(parse_config(R"({"name":"n","prevResult":{},"cniVersion":")" + version + "\"}", Command::add))
+        EXPECT_TRUE(
+            parse_config(R"({"name":"n","prevResult":{},"cniVersion":")" + version + "\"}", Command::add))
             << version;
 }
 

@@ -28,10 +28,14 @@ TEST_F(Metrics, OfAPodHaveItsNamesAndThePeersClass)
 {
     ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
     ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD, PODRTT_KIND_DATA, 1), samples(3)));
-    EXPECT_THAT(text(),
-                HasSubstr("podrtt_tcp_rtt_seconds_count{namespace=\"shop\",pod=\"web-0\",leg=\"pod\",peer=\"private\"} 3\n"));
-    EXPECT_THAT(text(), HasSubstr("podrtt_tcp_rtt_seconds_sum{namespace=\"shop\",pod=\"web-0\",leg=\"pod\",peer=\"private\"} 3e-06\n"));
-    EXPECT_THAT(text(), HasSubstr("podrtt_namespace_tcp_rtt_seconds_count{namespace=\"shop\",leg=\"pod\",peer=\"private\"} 3\n"));
+    EXPECT_THAT(text(), HasSubstr("podrtt_tcp_rtt_seconds_count{namespace=\"shop\",pod=\"web-0\",leg="
+                                  "\"pod\",peer=\"private\"} 3\n"));
+    EXPECT_THAT(text(), HasSubstr("podrtt_tcp_rtt_seconds_sum{namespace=\"shop\",pod=\"web-0\",leg=\"pod\","
+                                  "peer=\"private\"} 3e-06\n"));
+    EXPECT_THAT(
+        text(),
+        HasSubstr(
+            "podrtt_namespace_tcp_rtt_seconds_count{namespace=\"shop\",leg=\"pod\",peer=\"private\"} 3\n"));
 }
 
 TEST_F(Metrics, FoldBucketsExactlyAtPowersOfTwo)
@@ -43,7 +47,8 @@ TEST_F(Metrics, FoldBucketsExactlyAtPowersOfTwo)
     histogram.bucket[PODRTT_BUCKETS - 1] = 8; // beyond the largest classic bound
     ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
     ASSERT_TRUE(maps_->histograms.update(key(5), histogram));
-    const std::string series = "podrtt_tcp_rtt_seconds_bucket{namespace=\"shop\",pod=\"web-0\",leg=\"network\",peer=\"internet\",le=\"";
+    const std::string series = "podrtt_tcp_rtt_seconds_bucket{namespace=\"shop\",pod=\"web-0\",leg="
+                               "\"network\",peer=\"internet\",le=\"";
     EXPECT_THAT(text(), HasSubstr(series + "1.52587890625e-05\"} 1\n"));
     EXPECT_THAT(text(), HasSubstr(series + "0.00048828125\"} 1\n"));
     EXPECT_THAT(text(), HasSubstr(series + "0.0009765625\"} 3\n"));
@@ -58,7 +63,8 @@ TEST_F(Metrics, KeepKindsApart)
     ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_DATA), samples(1)));
     ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_HANDSHAKE), samples(2)));
     ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_FLOOR), samples(3)));
-    const std::string labels = "_count{namespace=\"shop\",pod=\"web-0\",leg=\"network\",peer=\"internet\"} ";
+    const std::string labels =
+        "_count{namespace=\"shop\",pod=\"web-0\",leg=\"network\",peer=\"internet\"} ";
     EXPECT_THAT(text(), HasSubstr("podrtt_tcp_rtt_seconds" + labels + "1\n"));
     EXPECT_THAT(text(), HasSubstr("podrtt_tcp_handshake_seconds" + labels + "2\n"));
     EXPECT_THAT(text(), HasSubstr("podrtt_tcp_min_rtt_seconds" + labels + "3\n"));
@@ -72,7 +78,8 @@ TEST_F(Metrics, OfOneNameAreOneSeries)
     ASSERT_TRUE(maps_->pods.update(6, pod("data", "db-0")));
     ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
     ASSERT_TRUE(maps_->histograms.update(key(6), samples(4)));
-    EXPECT_THAT(text(), HasSubstr("podrtt_tcp_rtt_seconds_count{namespace=\"data\",pod=\"db-0\",leg=\"network\",peer=\"internet\"} 7\n"));
+    EXPECT_THAT(text(), HasSubstr("podrtt_tcp_rtt_seconds_count{namespace=\"data\",pod=\"db-0\",leg="
+                                  "\"network\",peer=\"internet\"} 7\n"));
 }
 
 TEST_F(Metrics, NameEveryPod)
@@ -83,8 +90,10 @@ TEST_F(Metrics, NameEveryPod)
     std::string("eth0").copy(named.ifname, sizeof(named.ifname));
     std::string("azv1").copy(named.host_ifname, sizeof(named.host_ifname));
     ASSERT_TRUE(maps_->pods.update(5, named));
-    EXPECT_THAT(text(), HasSubstr("podrtt_pod_info{namespace=\"shop\",pod=\"web-0\",uid=\"uid-1\",container_id=\"abc\","
-                                  "interface=\"eth0\",host_interface=\"azv1\"} 1\n"));
+    EXPECT_THAT(
+        text(),
+        HasSubstr("podrtt_pod_info{namespace=\"shop\",pod=\"web-0\",uid=\"uid-1\",container_id=\"abc\","
+                  "interface=\"eth0\",host_interface=\"azv1\"} 1\n"));
 }
 
 TEST_F(Metrics, CountWhatWasLeftOut)

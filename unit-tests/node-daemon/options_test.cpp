@@ -35,8 +35,9 @@ TEST(Options, HaveDefaults)
 
 TEST(Options, AreRead)
 {
-    auto options = parse({"run", "--listen", "0.0.0.0:1", "--pin-path", "/sys/fs/bpf/x", "--peer", "a=10.0.0.0/8",
-                          "--peer", "b=fd00::/8", "--grace-period", "7", "--max-flows", "2048"});
+    auto options =
+        parse({"run", "--listen", "0.0.0.0:1", "--pin-path", "/sys/fs/bpf/x", "--peer", "a=10.0.0.0/8",
+               "--peer", "b=fd00::/8", "--grace-period", "7", "--max-flows", "2048"});
     ASSERT_TRUE(options);
     EXPECT_EQ(options->run.listen, "0.0.0.0:1");
     EXPECT_EQ(options->pin_path, "/sys/fs/bpf/x");
@@ -85,14 +86,15 @@ TEST_P(BadOptions, AreRefusedByName)
     EXPECT_NE(options.error(), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(, BadOptions,
-                         testing::Values(Bad{"no_subcommand", {}, "subcommand"},
-                                         Bad{"unknown_option", {"run", "--lissten", "x"}, "--lissten"},
-                                         Bad{"bad_peer", {"run", "--peer", "x=10.0.0.1/8"}, "beyond the prefix"},
-                                         Bad{"negative_grace_period", {"run", "--grace-period", "-1"}, "--grace-period"},
-                                         Bad{"too_few_flows", {"run", "--max-flows", "5"}, "--max-flows"},
-                                         Bad{"log_level", {"run", "--log-level", "loud"}, "--log-level"}),
-                         [](const auto &row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    , BadOptions,
+    testing::Values(Bad{"no_subcommand", {}, "subcommand"},
+                    Bad{"unknown_option", {"run", "--lissten", "x"}, "--lissten"},
+                    Bad{"bad_peer", {"run", "--peer", "x=10.0.0.1/8"}, "beyond the prefix"},
+                    Bad{"negative_grace_period", {"run", "--grace-period", "-1"}, "--grace-period"},
+                    Bad{"too_few_flows", {"run", "--max-flows", "5"}, "--max-flows"},
+                    Bad{"log_level", {"run", "--log-level", "loud"}, "--log-level"}),
+    [](const auto &row) { return row.param.name; });
 
 } // namespace
 } // namespace podrtt

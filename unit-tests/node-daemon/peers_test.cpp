@@ -63,21 +63,21 @@ TEST_P(BadPeer, IsRefusedWithTheReason)
     EXPECT_THAT(prefix.error().message(), HasSubstr(GetParam().text));
 }
 
-INSTANTIATE_TEST_SUITE_P(, BadPeer,
-                         testing::Values(Bad{"empty", "", "NAME=CIDR"}, Bad{"no_name", "=10.0.0.0/8", "name"},
-                                         Bad{"no_equals", "10.0.0.0/8", "NAME=CIDR"},
-                                         Bad{"capital", "Redis=10.0.0.0/8", "name"},
-                                         Bad{"name_too_long", "abcdefghijklmnopqrstuvwxyz012345=::/0", "31 characters"},
-                                         Bad{"no_address", "redis=", "no IPv4 or IPv6 address"},
-                                         Bad{"host_name", "redis=redis.local/8", "no IPv4 or IPv6 address"},
-                                         Bad{"ipv4_too_long", "redis=10.0.0.0/33", "0 to 32"},
-                                         Bad{"ipv6_too_long", "redis=fd00::/129", "0 to 128"},
-                                         Bad{"empty_length", "redis=10.0.0.0/", "0 to 32"},
-                                         Bad{"negative", "redis=10.0.0.0/-1", "0 to 32"},
-                                         Bad{"trailing", "redis=10.0.0.0/8x", "0 to 32"},
-                                         Bad{"host_bits", "redis=10.0.0.1/8", "beyond the prefix"},
-                                         Bad{"host_bits_ipv6", "redis=fd00::1/64", "beyond the prefix"}),
-                         [](const auto &row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    , BadPeer,
+    testing::Values(Bad{"empty", "", "NAME=CIDR"}, Bad{"no_name", "=10.0.0.0/8", "name"},
+                    Bad{"no_equals", "10.0.0.0/8", "NAME=CIDR"}, Bad{"capital", "Redis=10.0.0.0/8", "name"},
+                    Bad{"name_too_long", "abcdefghijklmnopqrstuvwxyz012345=::/0", "31 characters"},
+                    Bad{"no_address", "redis=", "no IPv4 or IPv6 address"},
+                    Bad{"host_name", "redis=redis.local/8", "no IPv4 or IPv6 address"},
+                    Bad{"ipv4_too_long", "redis=10.0.0.0/33", "0 to 32"},
+                    Bad{"ipv6_too_long", "redis=fd00::/129", "0 to 128"},
+                    Bad{"empty_length", "redis=10.0.0.0/", "0 to 32"},
+                    Bad{"negative", "redis=10.0.0.0/-1", "0 to 32"},
+                    Bad{"trailing", "redis=10.0.0.0/8x", "0 to 32"},
+                    Bad{"host_bits", "redis=10.0.0.1/8", "beyond the prefix"},
+                    Bad{"host_bits_ipv6", "redis=fd00::1/64", "beyond the prefix"}),
+    [](const auto &row) { return row.param.name; });
 
 } // namespace
 } // namespace podrtt

@@ -48,7 +48,11 @@ protected:
     static podrtt_histogram_key key(std::uint32_t pod, podrtt_leg leg = PODRTT_LEG_NETWORK,
                                     podrtt_kind kind = PODRTT_KIND_DATA, std::uint8_t peer = 0)
     {
-        return {.pod = pod, .leg = static_cast<__u8>(leg), .kind = static_cast<__u8>(kind), .peer = peer, .pad = 0};
+        return {.pod = pod,
+                .leg = static_cast<__u8>(leg),
+                .kind = static_cast<__u8>(kind),
+                .peer = peer,
+                .pad = 0};
     }
 
     Pins pins_{"/sys/fs/bpf/podrtt"};

@@ -26,8 +26,9 @@ class Reconciling : public PinnedMaps
 {
 protected:
     Reconciling()
-        : reconciler_(pins_, *maps_, std::move(*Netlink::open()), 60s,
-                      std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::null_sink_mt>()))
+        : reconciler_(
+              pins_, *maps_, std::move(*Netlink::open()), 60s,
+              std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::null_sink_mt>()))
     {
         shell("ip link add veth_a type veth peer name veth_b");
         veth_ = if_nametoindex("veth_a");

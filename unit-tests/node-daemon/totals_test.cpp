@@ -76,7 +76,10 @@ protected:
     const podrtt_journal entry = {.valid = 1, .from = key(5), .to = total, .total = samples(13)};
 };
 
-TEST_F(Interrupted, BeforeTheJournalIsWritten) { restart_and_retire(); }
+TEST_F(Interrupted, BeforeTheJournalIsWritten)
+{
+    restart_and_retire();
+}
 
 TEST_F(Interrupted, AfterTheJournalIsWritten)
 {
