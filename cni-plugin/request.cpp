@@ -59,7 +59,7 @@ std::optional<std::size_t> version_rank(std::string_view version)
 
 std::unexpected<CniError> bad_value(std::string_view key, std::string_view expected)
 {
-    return cni_failure(Code::invalid_config, "invalid value of \"" + std::string(key) + "\"",
+    return cni_failure(Code::invalid_config, R"(invalid value of ")" + std::string(key) + R"(")",
                        "expected " + std::string(expected));
 }
 

@@ -22,19 +22,19 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <string>
 #include <vector>
@@ -114,7 +114,7 @@ void log_tcp(std::FILE *log, const Bytes &bytes)
         if (v4.protocol != IPPROTO_TCP)
             return;
         version = 4;
-        header = v4.ihl * 4u;
+        header = v4.ihl * std::size_t{4};
         total = ntohs(v4.tot_len);
         inet_ntop(AF_INET, &v4.saddr, source, sizeof(source));
         inet_ntop(AF_INET, &v4.daddr, destination, sizeof(destination));
@@ -137,7 +137,7 @@ void log_tcp(std::FILE *log, const Bytes &bytes)
     std::memcpy(&tcp, ip + header, sizeof(tcp));
     std::fprintf(log, " %d %s %u %s %u %u %u %zu %x", version, source, ntohs(tcp.th_sport), destination,
                  ntohs(tcp.th_dport), ntohl(tcp.th_seq), ntohl(tcp.th_ack),
-                 total - header - tcp.th_off * 4u, tcp.th_flags);
+                 total - header - tcp.th_off * std::size_t{4}, tcp.th_flags);
 }
 
 void take_in(Lane &lane)

@@ -183,9 +183,9 @@ class Pod:
 class Daemon:
     """podrttd run, and what it says."""
 
-    def __init__(self, *options, listen="127.0.0.1:9435"):
+    def __init__(self, *options, listen="127.0.0.1:9435", stderr=None):
         self.listen = listen
-        self.process = subprocess.Popen([BIN / "podrttd", "run", "--listen", listen, *options])
+        self.process = subprocess.Popen([BIN / "podrttd", "run", "--listen", listen, *options], stderr=stderr)
         wait_until(self._serves, "podrttd serves /metrics")
 
     def _serves(self):

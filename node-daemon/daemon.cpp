@@ -2,10 +2,10 @@
 #include "daemon.h"
 
 #include <prometheus/exposer.h>
-#include <signal.h>
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <exception>
 
 #include "bpffs.h"
@@ -55,7 +55,7 @@ Result<std::unique_ptr<prometheus::Exposer>> listen(const std::string &address)
 
 } // namespace
 
-Result<void> run_daemon(const Pins &pins, const RunOptions &options, std::shared_ptr<spdlog::logger> log)
+Result<void> run_daemon(const Pins &pins, const RunOptions &options, const std::shared_ptr<spdlog::logger> &log)
 {
     const sigset_t signals = block_signals();
 

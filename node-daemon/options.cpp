@@ -10,8 +10,8 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
 {
     Options options;
     std::vector<std::string> peers;
-    unsigned grace_seconds = static_cast<unsigned>(options.run.grace_period.count());
-    unsigned interval_seconds = static_cast<unsigned>(options.top.interval.count());
+    auto grace_seconds = static_cast<unsigned>(options.run.grace_period.count());
+    auto interval_seconds = static_cast<unsigned>(options.top.interval.count());
 
     CLI::App app{"podrttd measures the TCP round-trip time of every pod on this node."};
     app.set_version_flag("--version", std::string("podrttd ") + PODRTT_VERSION);

@@ -43,9 +43,9 @@ bool link_exists(std::uint32_t ifindex)
 
 } // namespace
 
-Reconciler::Reconciler(const Pins &pins, Maps &maps, Netlink netlink, Clock::duration grace_period,
+Reconciler::Reconciler(Pins pins, Maps &maps, Netlink netlink, Clock::duration grace_period,
                        std::shared_ptr<spdlog::logger> log)
-    : pins_(pins), maps_(maps), netlink_(std::move(netlink)), grace_period_(grace_period),
+    : pins_(std::move(pins)), maps_(maps), netlink_(std::move(netlink)), grace_period_(grace_period),
       log_(std::move(log))
 {
 }

@@ -23,7 +23,7 @@ class Reconciler
 public:
     using Clock = std::chrono::system_clock;
 
-    Reconciler(const Pins &pins, Maps &maps, Netlink netlink, Clock::duration grace_period,
+    Reconciler(Pins pins, Maps &maps, Netlink netlink, Clock::duration grace_period,
                std::shared_ptr<spdlog::logger> log);
 
     // Goes once through all pods; to be called every second or so. What fails is logged,

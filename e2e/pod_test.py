@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to pods from ADD to DEL. Run by e2e/isolate."""
+
+import re
+import subprocess
+import sys
+import time
+import unittest
+
+import node
+from node import BIN, ROOT, Chain, Daemon, Peer, Pod, in_netns, run, top, wait_until
+
+TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
+PORT = 8080
+
+
+def setUpModule():
+    node.prepare()
+    near = Peer("near", 200)
+    near.connect()
+    server = subprocess.Popen(in_netns("near", *TRAFFIC, "serve", PORT), stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "ready\n"
+    global NEAR
+    NEAR = near
+
+
+def requests(pod, address, connections=1, count=1):
+    if pod.popen(*TRAFFIC, "requests", address, PORT, connections, count).wait(30) != 0:
+        raise AssertionError("traffic failed")
+
+
+def count(pod, leg, kind):
+    return sum(s["samples"] for s in top() if (s["pod"], s["leg"], s["kind"]) == (pod.name, leg, kind))
+
+
+def pods_in_map():
+    return run("bpftool", "map", "dump", "pinned", "/sys/fs/bpf/podrtt/v1/pods").count("container_id")
+
+
+def filters(device):
+    return [line for hook in ("ingress", "egress") for line in run("tc", "filter", "show", "dev", device, hook).splitlines()
+            if "handle 0x" in line]
+
+
+class AzureChain(Chain):
+    """Azure's plugin lists eth0 and nothing else, speaks 0.3.0, and gives DEL no prevResult."""
+
+    def __init__(self):
+        super().__init__("azure", "0.3.0")
+
+    def call(self, command, plugin, environment, previous):
+        if plugin["type"] == "podrtt" and previous is not None:
+            previous = {"cniVersion": "0.3.0", "interfaces": [{"name": "eth0"}], "dns": {},
+                        "ips": [{key: ip[key] for key in ("version", "address", "gateway")} for ip in previous["ips"]],
+                        "routes": [{"dst": "0.0.0.0/0", "gw": "169.254.1.1"}]}
+            self.seen = previous
+        return super().call(command, plugin, environment, previous)
+
+
+class PodTest(unittest.TestCase):
+    def setUp(self):
+        self.log = open("/run/podrttd.log", "w+", encoding="utf-8")
+        self.daemon = Daemon("--grace-period", "1", stderr=self.log)
+
+    def tearDown(self):
+        self.daemon.stop()
+        self.log.seek(0)
+        self.assertNotRegex(self.log.read(), r"\[(warning|error|critical)\]")
+        self.log.close()
+
+    def test_first_syn_of_a_pod_is_measured(self):
+        pod = Pod(Chain(), "shop", "first-syn").create()
+        requests(pod, NEAR.v4)
+        self.assertEqual(count(pod, "network", "handshake"), 1)
+        self.assertEqual(count(pod, "pod", "handshake"), 1)
+        pod.delete()
+
+    def test_both_legs_of_both_families_are_measured(self):
+        pod = Pod(Chain(), "shop", "families").create()
+        for number, address in enumerate((NEAR.v4, NEAR.v6), 1):
+            requests(pod, address, 3, 10)
+            for leg in ("network", "pod"):
+                self.assertEqual(count(pod, leg, "handshake"), 3 * number)
+                self.assertGreater(count(pod, leg, "data"), 20 * number)
+                self.assertLessEqual(count(pod, leg, "data"), 30 * number)
+        pod.delete()
+
+    def test_deleted_pod_leaves_nothing_but_its_namespaces_total(self):
+        before = pods_in_map()
+        pod = Pod(Chain(), "gone", "web-0").create()
+        requests(pod, NEAR.v4, 5)
+        self.assertEqual(pods_in_map(), before + 1)
+        pod.delete()
+        self.assertNotIn(pod.host_veth, run("ip", "link"))
+        wait_until(lambda: pods_in_map() == before, "the pod has left the pods map")
+        metrics = self.daemon.metrics()
+        self.assertNotIn('pod="web-0"', metrics)
+        self.assertRegex(metrics, r'podrtt_namespace_tcp_handshake_seconds_count{namespace="gone",leg="network",'
+                                  r'peer="private"} 5\n')
+
+    def test_delete_may_be_repeated_and_come_without_add(self):
+        chain = Chain()
+        pod = Pod(chain, "shop", "twice").create()
+        pod.delete()
+        environment = {**pod.environment, "CNI_NETNS": ""}
+        self.assertIsNone(chain.call("DEL", {"type": "podrtt"}, environment, None))
+        self.assertIsNone(chain.call("DEL", {"type": "podrtt"}, {**environment, "CNI_CONTAINERID": "never"}, None))
+
+    def test_identity_is_what_the_runtime_said(self):
+        pod = Pod(Chain(), "shop", "named", uid="3d9d1b0e-7a4c-4d5e-9f0e-1b2c3d4e5f60").create()
+        self.assertIn(f'podrtt_pod_info{{namespace="shop",pod="named",uid="{pod.uid}",'
+                      f'container_id="{pod.container_id}",interface="eth0",host_interface="{pod.host_veth}"}} 1\n',
+                      self.daemon.metrics())
+        pod.delete()
+
+    def test_chain_of_azures_shape(self):
+        chain = AzureChain()
+        pod = Pod(chain, "kube-system", "azure")
+        node.add_netns(pod.netns)
+        result = chain.add(pod.environment)
+        self.assertEqual(result, chain.seen)
+        pod.v4 = result["ips"][0]["address"]
+        requests(pod, NEAR.v4, 2)
+        self.assertEqual(count(pod, "network", "handshake"), 2)
+        chain.delete(pod.environment)
+        run("ip", "netns", "delete", pod.netns)
+
+    def test_filters_of_others_stay(self):
+        pod = Pod(Chain(), "shop", "shared").create()
+        for hook in ("ingress", "egress"):
+            run("tc", "filter", "add", "dev", pod.host_veth, hook, "pref", "1", "handle", "1", "protocol", "all",
+                "bpf", "bytecode", "1,6 0 0 0")
+        self.assertEqual(len(filters(pod.host_veth)), 4)
+        self.daemon.stop()
+        self.daemon = Daemon("--grace-period", "1", stderr=self.log)
+        time.sleep(0.5)
+        self.assertEqual(len(filters(pod.host_veth)), 4)
+        pod.delete()
+
+    def test_restart_of_the_daemon_loses_nothing(self):
+        pod = Pod(Chain(), "shop", "restart").create()
+        requests(pod, NEAR.v4, 4)
+        self.daemon.stop()
+        requests(pod, NEAR.v4, 4)  # while no daemon runs
+        other = Pod(Chain(), "shop", "meanwhile").create()
+        requests(other, NEAR.v4, 2)
+        self.daemon = Daemon("--grace-period", "1", stderr=self.log)
+        requests(pod, NEAR.v4, 4)
+        self.assertEqual(count(pod, "network", "handshake"), 12)
+        self.assertEqual(count(other, "network", "handshake"), 2)
+        programs = {re.search(r" id (\d+) ", line).group(1) for device in (pod.host_veth, other.host_veth)
+                    for line in filters(device)}
+        wait_until(lambda: len({re.search(r" id (\d+) ", line).group(1) for device in (pod.host_veth, other.host_veth)
+                                for line in filters(device)}) == 2, "all pods have the new programs")
+        self.assertTrue(programs)
+        pod.delete()
+        other.delete()
+
+    def test_metrics_pass_promtool(self):
+        pod = Pod(Chain(), "shop", "promtool").create()
+        requests(pod, NEAR.v6, 2, 2)
+        done = subprocess.run(["promtool", "check", "metrics"], input=self.daemon.metrics(), capture_output=True,
+                              text=True)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        pod.delete()
+
+    def test_peers_have_their_class(self):
+        self.daemon.stop()
+        self.daemon = Daemon("--grace-period", "1", "--peer", f"near={NEAR.v4}", stderr=self.log)
+        pod = Pod(Chain(), "shop", "classes").create()
+        requests(pod, NEAR.v4)
+        requests(pod, NEAR.v6)
+        self.assertEqual({s["peer"] for s in top() if s["pod"] == "classes"}, {"near", "private"})
+        pod.delete()
+
+
+class WithoutDaemonTest(unittest.TestCase):
+    def test_pods_come_up_and_go(self):
+        chain = Chain(podrtt={"pinPath": "/sys/fs/bpf/nobody"})
+        pod = Pod(chain, "shop", "alone").create()
+        self.assertEqual(filters(pod.host_veth), [])
+        requests(pod, NEAR.v4, 2)
+        pod.delete()
+
+    def test_closed_policy_refuses_the_pod(self):
+        chain = Chain(podrtt={"pinPath": "/sys/fs/bpf/nobody", "failurePolicy": "closed"})
+        pod = Pod(chain, "shop", "refused")
+        with self.assertRaisesRegex(node.CommandFailed, '"code":100'):
+            pod.create()
+        chain.delete(pod.environment)  # as a runtime does after a failed ADD
+
+
+class DaemonTest(unittest.TestCase):
+    def test_port_that_is_taken_is_named(self):
+        daemon = Daemon("--grace-period", "1")
+        done = subprocess.run([BIN / "podrttd", "run"], capture_output=True, text=True, timeout=30)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("listen on 127.0.0.1:9435", done.stderr)
+        daemon.stop()
+
+    def test_pin_path_outside_of_a_bpffs_is_refused(self):
+        done = subprocess.run([BIN / "podrttd", "--pin-path", "/tmp/pins", "run"], capture_output=True, text=True,
+                              timeout=30)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/tmp/pins", done.stderr)
+        self.assertIn("not on a bpffs", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
