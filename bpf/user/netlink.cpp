@@ -28,7 +28,9 @@ int Netlink::query(nl_msg *message, const std::function<void(nlmsghdr *)> &each)
     if (sent < 0)
         return sent;
 
-    Handle<nl_cb, nl_cb_put> callbacks(nl_cb_clone(nl_socket_get_cb(socket_.get())));
+    using Callbacks = Handle<nl_cb, nl_cb_put>;
+    Callbacks usual(nl_socket_get_cb(socket_.get()));
+    Callbacks callbacks(nl_cb_clone(usual.get()));
     auto forward = [](nl_msg *answer, void *function) -> int {
         (*static_cast<const std::function<void(nlmsghdr *)> *>(function))(nlmsg_hdr(answer));
         return NL_OK;
