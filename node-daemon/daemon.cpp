@@ -55,7 +55,8 @@ Result<std::unique_ptr<prometheus::Exposer>> listen(const std::string &address)
 
 } // namespace
 
-Result<void> run_daemon(const Pins &pins, const RunOptions &options, const std::shared_ptr<spdlog::logger> &log)
+Result<void> run_daemon(const Pins &pins, const RunOptions &options,
+                        const std::shared_ptr<spdlog::logger> &log)
 {
     const sigset_t signals = block_signals();
 

@@ -14,6 +14,7 @@ namespace podrtt
 
 // Loads the data path, serves /metrics and reconciles, until SIGTERM or SIGINT. What
 // is pinned and attached stays: pods are measured on while no daemon runs.
-Result<void> run_daemon(const Pins &pins, const RunOptions &options, const std::shared_ptr<spdlog::logger> &log);
+Result<void> run_daemon(const Pins &pins, const RunOptions &options,
+                        const std::shared_ptr<spdlog::logger> &log);
 
 } // namespace podrtt
