@@ -17,6 +17,10 @@ BIN = pathlib.Path(os.environ.get("PODRTT_BIN", ROOT / "build/release/bin"))
 CNI_BIN = pathlib.Path("/usr/lib/cni")  # Debian's containernetworking-plugins
 NETNS = pathlib.Path("/run/netns")
 
+# IPv6 addresses are usable at once. Before the end of duplicate address detection nobody
+# would answer for them, and the first SYN would be sent again after a second.
+NO_DAD = ("net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
+
 
 class CommandFailed(Exception):
     pass
@@ -52,20 +56,17 @@ def prepare():
     run("mount", "-t", "tmpfs", "tmpfs", "/run")
     NETNS.mkdir()
     run("ip", "link", "set", "lo", "up")
-    for setting in ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"):
-        run("sysctl", "-qw", setting)
+    run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", *NO_DAD)
 
 
 def add_netns(name):
     run("ip", "netns", "add", name)
     run(*in_netns(name, "ip", "link", "set", "lo", "up"))
-    # Addresses are usable at once instead of after duplicate address detection.
-    run(*in_netns(name, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0"))
+    run(*in_netns(name, "sysctl", "-qw", *NO_DAD))
 
 
 def configure_link(device, v4, v6, netns=None):
     enter = in_netns(netns) if netns else []
-    run(*enter, "sysctl", "-qw", f"net.ipv6.conf.{device}.accept_dad=0")
     run(*enter, "ip", "address", "add", v4, "dev", device)
     run(*enter, "ip", "address", "add", v6, "dev", device)
     run(*enter, "ip", "link", "set", device, "up")
@@ -175,6 +176,13 @@ class Pod:
     def delete(self):
         self.chain.delete(self.environment, self.result)
         run("ip", "netns", "delete", self.netns)
+
+    def syn_retransmits(self):
+        """How often the pod's kernel has sent a SYN again (TcpExtTCPSynRetrans). The handshake
+        of such a connection is ambiguous, so podrtt may leave it out."""
+        names, values = [line.split() for line in
+                         run(*in_netns(self.netns, "cat", "/proc/net/netstat")).splitlines() if line.startswith("TcpExt")]
+        return int(values[names.index("TCPSynRetrans")])
 
     def popen(self, *command, **options):
         return subprocess.Popen(in_netns(self.netns, *command), **options)
