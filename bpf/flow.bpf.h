@@ -3,7 +3,8 @@
  * The flow table, and the rule by which data and its acknowledgement become a sample.
  *
  *   arm      New data (its end beyond any seen) or a SYN arms a free slot with its
- *            end sequence number and the time.
+ *            end sequence number and the time. With timestamps, while a probe is out,
+ *            at most one for each tick of the sender's clock.
  *   take     An ACK of the other side takes every slot that it covers.
  *   sample   The slot whose end the ACK equals is the sample: exactly that segment,
  *            and none after it, has just been acknowledged. An ACK beyond the slot's
@@ -53,6 +54,7 @@ struct context {
 };
 
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
 /* Sequence numbers and TSvals wrap (RFC 9293, 3.4; RFC 7323, 5.2). */
 static __always_inline bool is_after(__u32 a, __u32 b)
@@ -75,11 +77,14 @@ static __always_inline bool swap_probe(struct podrtt_side *side, int slot, __u64
     return __sync_val_compare_and_swap(&side->probe[slot], from, to) == from;
 }
 
-static __always_inline bool arm_slot(struct podrtt_side *side, int slot, __u32 end, __u32 time, __u32 tsval)
+/* Slots are armed in turn. Two CPUs that arm one at the same time lose one of the two
+ * probes, no more. */
+static __always_inline void arm_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time, __u32 tsval)
 {
     /* Before the probe itself: whoever takes that reads the TSval. */
-    side->tsval[slot] = tsval;
-    return swap_probe(side, slot, 0, (__u64)end << 32 | time);
+    WRITE_ONCE(side->tsval[slot], tsval);
+    WRITE_ONCE(side->probe[slot], (__u64)end << 32 | time);
+    side->next = (__u8)(slot + 1);
 }
 
 /* Frees the slots whose data ends after `seq`. */
@@ -143,10 +148,10 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
                                      __u32 tsval)
 {
     struct podrtt_side *side = &context->flow->side[leg];
-    bool handshake = slot == 0 && side->syn_probe;
+    bool handshake = slot == 0 && side->phase == PODRTT_SYN_SENT;
 
     if (handshake)
-        side->syn_probe = 0;
+        side->phase = PODRTT_SYNCED;
     if (time == TIME_UNKNOWN) {
         side->phase = PODRTT_SYNCED;
         return;
@@ -154,10 +159,8 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
 
     struct timestamps answer;
     if (side->timestamps && read_timestamps(context->skb, &context->packet, &answer)) {
-        if (is_after(answer.tsecr, tsval))
-            return;
-        /* A SYN sent again armed the slot again: this must answer the last one. */
-        if (handshake && answer.tsecr != tsval)
+        /* A SYN sent again has armed the slot again: this must answer the last one. */
+        if (handshake ? answer.tsecr != tsval : is_after(answer.tsecr, tsval))
             return;
     }
 
@@ -222,18 +225,19 @@ static __always_inline void send_syn(struct context *context, enum podrtt_leg le
     const struct packet *packet = &context->packet;
     __u32 acknowledged_by = packet->seq + 1; /* even if the SYN carries data (RFC 7413) */
     __u32 end = acknowledged_by + packet->length;
-    bool again = side->phase == PODRTT_SYNCED && side->end == end;
+    bool again = side->phase >= PODRTT_SYN_SENT && side->end == end;
     __u32 tsval = read_tsval(context, side);
 
     discard_probes(side);
     /* Which of several SYNs is answered, only timestamps tell. */
-    if (again && !side->timestamps)
+    if (again && !side->timestamps) {
+        side->phase = PODRTT_SYNCED;
         return;
+    }
 
     flush_floor(context, leg);
     side->end = end;
-    side->phase = PODRTT_SYNCED;
-    side->syn_probe = 1;
+    side->phase = PODRTT_SYN_SENT;
     side->fin = 0;
     arm_slot(side, 0, acknowledged_by, clock_time(&context->clock), tsval);
 }
@@ -259,24 +263,26 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     __s32 gap = (__s32)(packet->seq - side->end);
     if (gap > MAX_SEQUENCE_GAP)
         return;
-    if (gap < 0 && side->phase == PODRTT_SYNCED)
+    if (gap < 0 && side->phase >= PODRTT_SYN_SENT)
         discard_probes_after(side, packet->seq);
     if (!is_after(end, side->end))
         return;
     side->end = end;
 
     /* A FIN without data is acknowledged when the receiver closes, so it measures nothing. */
-    if (packet->length == 0 || side->phase != PODRTT_SYNCED)
+    if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
         return;
-    for (int i = 0; i < PODRTT_PROBES; i++) {
-        if (READ_ONCE(side->probe[i]))
-            continue;
-        __u32 tsval = read_tsval(context, side);
-        if (i == 0)
-            side->syn_probe = 0;
-        arm_slot(side, i, end, clock_time(&context->clock), tsval);
+    __u32 slot = side->next % PODRTT_PROBES;
+    if (READ_ONCE(side->probe[slot]))
         return;
-    }
+    /* While the last probe is out, one for each tick of the sender's clock is enough. */
+    __u32 last = (slot - 1) % PODRTT_PROBES;
+    __u32 tsval = read_tsval(context, side);
+    if (side->timestamps && READ_ONCE(side->probe[last]) && side->tsval[last] == tsval)
+        return;
+    if (slot == 0)
+        side->phase = PODRTT_SYNCED;
+    arm_slot(side, slot, end, clock_time(&context->clock), tsval);
 }
 
 /* ---- flows -------------------------------------------------------------------------- */

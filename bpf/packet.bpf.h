@@ -43,6 +43,12 @@ enum direction {
     TO_POD = PODRTT_LEG_POD,
 };
 
+/* RFC 7323, 3.2; host byte order. 0 and 0 if a segment has none. */
+struct timestamps {
+    __u32 tsval;
+    __u32 tsecr;
+};
+
 /* A TCP segment; numbers in host byte order. */
 struct packet {
     struct podrtt_flow_key key;
@@ -52,12 +58,8 @@ struct packet {
     __u32 flags;  /* TCP_FIN … */
     bool partial; /* the first of several IP fragments */
     __u32 options_offset;
-    __u32 options_length;
-};
-
-struct timestamps {
-    __u32 tsval;
-    __u32 tsecr;
+    __u32 options_length;         /* 0 if there is nothing in them left to look for */
+    struct timestamps timestamps; /* if they stand where they usually do */
 };
 
 enum parse_result {
@@ -240,6 +242,17 @@ static __always_inline enum parse_result parse_ipv6(const struct __sk_buff *skb,
     return PARSE_TCP;
 }
 
+/* RFC 7323, appendix A: two NOPs before the option, and nothing else. */
+struct usual_options {
+    __be32 head; /* NOP, NOP, kind, length */
+    __be32 tsval;
+    __be32 tsecr;
+};
+
+#define USUAL_OPTIONS_HEAD                                                                                   \
+    bpf_htonl(TCP_OPTION_NOP << 24 | TCP_OPTION_NOP << 16 | TCP_OPTION_TIMESTAMPS << 8 |                     \
+              TCP_OPTION_TIMESTAMPS_LENGTH)
+
 static __always_inline enum parse_result parse_tcp(struct cursor *cursor, enum direction direction,
                                                    struct packet *packet, __u32 segment_length)
 {
@@ -259,8 +272,17 @@ static __always_inline enum parse_result parse_tcp(struct cursor *cursor, enum d
     packet->length = packet->partial ? 0 : segment_length - header_length;
     packet->options_offset = cursor->offset;
     packet->options_length = header_length - sizeof(*tcp);
-    if (!take(cursor, packet->options_length))
+    if (packet->options_length != sizeof(struct usual_options))
+        return take(cursor, packet->options_length) ? PARSE_TCP : PARSE_NOT_LINEAR;
+
+    struct usual_options *usual = take(cursor, sizeof(*usual));
+    if (!usual)
         return PARSE_NOT_LINEAR;
+    if (usual->head == USUAL_OPTIONS_HEAD) {
+        packet->timestamps.tsval = bpf_ntohl(usual->tsval);
+        packet->timestamps.tsecr = bpf_ntohl(usual->tsecr);
+        packet->options_length = 0;
+    }
     return PARSE_TCP;
 }
 
@@ -302,65 +324,52 @@ static __always_inline bool parse_packet(struct __sk_buff *skb, enum direction d
     return result == PARSE_TCP;
 }
 
-/* Walks the TCP options (RFC 9293, 3.1) to the timestamps. */
-static __noinline bool search_timestamps(struct __sk_buff *skb, __u32 offset, __u32 length,
-                                         struct timestamps *timestamps)
+/*
+ * Walks the TCP options (RFC 9293, 3.1) to the timestamps, and returns TSval << 32 |
+ * TSecr, or 0 if there are none. Not static, so that the verifier looks at the loop
+ * once instead of on every way that leads here.
+ */
+__noinline __u64 search_timestamps(struct __sk_buff *skb, __u32 offset, __u32 length)
 {
     __u8 option[2];
+    __be32 timestamps[2];
     __u32 end = offset + length;
 
     for (int i = 0; i < TCP_MAX_OPTIONS_LENGTH; i++) {
         if (offset + TCP_OPTION_TIMESTAMPS_LENGTH > end)
-            return false;
+            return 0;
         if (bpf_skb_load_bytes(skb, offset, option, sizeof(option)))
-            return false;
+            return 0;
         if (option[0] == TCP_OPTION_END)
-            return false;
+            return 0;
         if (option[0] == TCP_OPTION_NOP) {
             offset++;
             continue;
         }
         if (option[0] == TCP_OPTION_TIMESTAMPS) {
             if (option[1] != TCP_OPTION_TIMESTAMPS_LENGTH ||
-                bpf_skb_load_bytes(skb, offset + 2, timestamps, sizeof(*timestamps)))
-                return false;
-            timestamps->tsval = bpf_ntohl(timestamps->tsval);
-            timestamps->tsecr = bpf_ntohl(timestamps->tsecr);
-            return true;
+                bpf_skb_load_bytes(skb, offset + 2, timestamps, sizeof(timestamps)))
+                return 0;
+            return (__u64)bpf_ntohl(timestamps[0]) << 32 | bpf_ntohl(timestamps[1]);
         }
         if (option[1] < 2)
-            return false;
+            return 0;
         offset += option[1];
     }
-    return false;
+    return 0;
 }
 
-/* Reads a segment's timestamps (RFC 7323, 3.2) in host byte order; false if it has none. */
+/* A segment's timestamps; false if it has none. */
 static __always_inline bool read_timestamps(struct __sk_buff *skb, const struct packet *packet,
                                             struct timestamps *timestamps)
 {
-    /* RFC 7323, appendix A: two NOPs before the option, and nothing else. */
-    struct {
-        __u8 nops[2];
-        __u8 kind;
-        __u8 length;
-        __be32 tsval;
-        __be32 tsecr;
-    } usual;
-
-    if (packet->options_length < TCP_OPTION_TIMESTAMPS_LENGTH)
-        return false;
-    if (packet->options_length == sizeof(usual)) {
-        if (bpf_skb_load_bytes(skb, packet->options_offset, &usual, sizeof(usual)))
-            return false;
-        if (usual.nops[0] == TCP_OPTION_NOP && usual.nops[1] == TCP_OPTION_NOP &&
-            usual.kind == TCP_OPTION_TIMESTAMPS && usual.length == TCP_OPTION_TIMESTAMPS_LENGTH) {
-            timestamps->tsval = bpf_ntohl(usual.tsval);
-            timestamps->tsecr = bpf_ntohl(usual.tsecr);
-            return true;
-        }
+    *timestamps = packet->timestamps;
+    if (packet->options_length >= TCP_OPTION_TIMESTAMPS_LENGTH) {
+        __u64 found = search_timestamps(skb, packet->options_offset, packet->options_length);
+        timestamps->tsval = found >> 32;
+        timestamps->tsecr = (__u32)found;
     }
-    return search_timestamps(skb, packet->options_offset, packet->options_length, timestamps);
+    return timestamps->tsval || timestamps->tsecr;
 }
 
 #endif

@@ -135,16 +135,17 @@ struct podrtt_side {
     __u64 floor;                /* smallest sample of the window << 32 | the window's first tick */
     __u32 end;                  /* sequence number after the last byte seen */
     __u8 phase;                 /* enum podrtt_phase */
-    __u8 syn_probe;             /* probe[0] was armed by a SYN */
+    __u8 next;                  /* the slot to arm next */
     __u8 timestamps;            /* the last armed segment carried timestamps */
     __u8 fin;                   /* a FIN was seen */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_side, 64);
 
 enum podrtt_phase {
-    PODRTT_UNSEEN,  /* no data yet: `end` means nothing */
-    PODRTT_WAITING, /* met mid-stream: waiting until what was seen first is acknowledged */
-    PODRTT_SYNCED,  /* new data arms probes */
+    PODRTT_UNSEEN,   /* no data yet: `end` means nothing */
+    PODRTT_WAITING,  /* met mid-stream: waiting until what was seen first is acknowledged */
+    PODRTT_SYN_SENT, /* as SYNCED, and probe[0] was armed by a SYN */
+    PODRTT_SYNCED,   /* new data arms probes */
 };
 
 /* The header is sized so that, behind the kernel's 48 bytes and the key's 40, each
@@ -213,9 +214,16 @@ static inline __attribute__((always_inline)) __u32 podrtt_bucket(__u32 sample)
     if (seconds >> (fraction_bits + PODRTT_MIN_EXPONENT) == 0)
         return 0;
 
-    __u32 zeros = (__u32)__builtin_clzll(seconds);
-    __u32 octave = 63 - zeros - (fraction_bits + PODRTT_MIN_EXPONENT);
-    __u32 mantissa = (__u32)(seconds << zeros >> 32); /* 2^31 and up */
+    /* Moves the first set bit up to bit 63. The BPF machine counts no leading zeros, and
+     * a pod's samples are much alike, so these branches are well predicted. */
+    __u32 octave = 63 - (fraction_bits + PODRTT_MIN_EXPONENT);
+    for (__u32 step = 16; step; step /= 2) {
+        if (seconds >> (64 - step) == 0) {
+            seconds <<= step;
+            octave -= step;
+        }
+    }
+    __u32 mantissa = (__u32)(seconds >> 32); /* 2^31 and up */
 
     /* 2^31 * 2^(n/8) for n = 1 … 7, searched by halves */
     __u32 eighths = 0;
