@@ -3,8 +3,7 @@
  * The flow table, and the rule by which data and its acknowledgement become a sample.
  *
  *   arm      New data (its end beyond any seen) or a SYN arms a free slot with its
- *            end sequence number and the time. With timestamps, while a probe is out,
- *            at most one for each tick of the sender's clock.
+ *            end sequence number and the time. Of bulk data only a part does.
  *   take     An ACK of the other side takes every slot that it covers.
  *   sample   The slot whose end the ACK equals is the sample: exactly that segment,
  *            and none after it, has just been acknowledged. An ACK beyond the slot's
@@ -79,7 +78,8 @@ static __always_inline bool swap_probe(struct podrtt_side *side, int slot, __u64
 
 /* Slots are armed in turn. Two CPUs that arm one at the same time lose one of the two
  * probes, no more. */
-static __always_inline void arm_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time, __u32 tsval)
+static __always_inline void arm_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time,
+                                     __u32 tsval)
 {
     /* Before the probe itself: whoever takes that reads the TSval. */
     WRITE_ONCE(side->tsval[slot], tsval);
@@ -242,6 +242,18 @@ static __always_inline void send_syn(struct context *context, enum podrtt_leg le
     arm_slot(side, 0, acknowledged_by, clock_time(&context->clock), tsval);
 }
 
+/*
+ * Every request and every response is worth a probe, while of bulk data a few in a round
+ * trip are enough: one for each tick of the sender's clock, or one at a time if it has
+ * none. The end of a write is best, for its ACK waits for nothing that follows.
+ */
+static __always_inline bool is_worth_a_probe(bool answered, bool ends_write, bool timestamps, bool new_tick)
+{
+    if (timestamps)
+        return new_tick || (answered && ends_write);
+    return answered || ends_write;
+}
+
 /* The packet's data, or FIN. */
 static __always_inline void send_data(struct context *context, enum podrtt_leg leg)
 {
@@ -275,10 +287,11 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     __u32 slot = side->next % PODRTT_PROBES;
     if (READ_ONCE(side->probe[slot]))
         return;
-    /* While the last probe is out, one for each tick of the sender's clock is enough. */
     __u32 last = (slot - 1) % PODRTT_PROBES;
+    bool answered = !READ_ONCE(side->probe[last]);
+    bool ends_write = packet->flags & TCP_PSH;
     __u32 tsval = read_tsval(context, side);
-    if (side->timestamps && READ_ONCE(side->probe[last]) && side->tsval[last] == tsval)
+    if (!is_worth_a_probe(answered, ends_write, side->timestamps, tsval != side->tsval[last]))
         return;
     if (slot == 0)
         side->phase = PODRTT_SYNCED;

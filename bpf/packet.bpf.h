@@ -29,6 +29,7 @@
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
+#define TCP_PSH 0x08
 #define TCP_ACK 0x10
 
 #define TCP_OPTION_END 0
@@ -249,8 +250,8 @@ struct usual_options {
     __be32 tsecr;
 };
 
-#define USUAL_OPTIONS_HEAD                                                                                   \
-    bpf_htonl(TCP_OPTION_NOP << 24 | TCP_OPTION_NOP << 16 | TCP_OPTION_TIMESTAMPS << 8 |                     \
+#define USUAL_OPTIONS_HEAD                                                                                 \
+    bpf_htonl(TCP_OPTION_NOP << 24 | TCP_OPTION_NOP << 16 | TCP_OPTION_TIMESTAMPS << 8 |                   \
               TCP_OPTION_TIMESTAMPS_LENGTH)
 
 static __always_inline enum parse_result parse_tcp(struct cursor *cursor, enum direction direction,

@@ -63,7 +63,8 @@ void watch(int epoll, int fd, std::uint32_t events)
     int listener = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
     const int on = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(listener, reinterpret_cast<sockaddr *>(&address), sizeof(address)) != 0 || listen(listener, 4096) != 0)
+    if (bind(listener, reinterpret_cast<sockaddr *>(&address), sizeof(address)) != 0 ||
+        listen(listener, 4096) != 0)
         fail("listen");
     int epoll = epoll_create1(0);
     watch(epoll, listener, EPOLLIN);
@@ -117,7 +118,8 @@ public:
         if (fd < 0)
             fail("socket");
         set_options(fd);
-        if (connect(fd, reinterpret_cast<sockaddr *>(&address_), sizeof(address_)) != 0 && errno != EINPROGRESS)
+        if (connect(fd, reinterpret_cast<sockaddr *>(&address_), sizeof(address_)) != 0 &&
+            errno != EINPROGRESS)
             fail("connect");
         watch(epoll_, fd, events);
     }
@@ -214,7 +216,8 @@ int main(int argc, char **argv)
     if (what == "serve" && argc == 3)
         serve(argv[2]);
     if (argc != 6) {
-        std::fprintf(stderr, "usage: load serve PORT | load requests|bulk|connects HOST PORT NUMBER SECONDS\n");
+        std::fprintf(stderr,
+                     "usage: load serve PORT | load requests|bulk|connects HOST PORT NUMBER SECONDS\n");
         return 2;
     }
     Client client(argv[2], argv[3]);

@@ -81,6 +81,13 @@ Packet data(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length,
     return {.way = way, .flags = ACK | PSH, .seq = seq, .ack = ack, .length = length, .timestamps = ts};
 }
 
+// In the middle of a write: without PSH.
+Packet bulk(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length,
+            std::optional<Timestamps> ts = {})
+{
+    return {.way = way, .flags = ACK, .seq = seq, .ack = ack, .length = length, .timestamps = ts};
+}
+
 Packet pure_ack(Way way, std::uint32_t seq, std::uint32_t ack, std::optional<Timestamps> ts = {})
 {
     return {.way = way, .flags = ACK, .seq = seq, .ack = ack, .timestamps = ts};
@@ -204,6 +211,38 @@ const std::vector<Sequence> acknowledgements = {
                                   {60 * ms, data(out, 1400, 5000, 100)},
                                   {70 * ms, pure_ack(in, 5000, 1500)}},
      opening},
+    {"bulk_with_timestamps_is_watched_once_a_tick",
+     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 320 * us, bulk(out, 1100, 5000, 100, Timestamps{120, 700})},
+                                   {21 * ms, bulk(out, 1200, 5000, 100, Timestamps{121, 700})},
+                                   {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+                                   {31 * ms, pure_ack(in, 5000, 1200, Timestamps{721, 120})},
+                                   {32 * ms, pure_ack(in, 5000, 1300, Timestamps{722, 121})}},
+     opening + network(2, 21 * ms)},
+    {"bulk_of_one_tick_is_not_watched_again_though_it_was_answered",
+     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 160 * us, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+                                   {20 * ms + 320 * us, bulk(out, 1100, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 480 * us, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
+     opening + network(1, 160 * us)},
+    {"requests_of_one_tick_are_all_watched",
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 160 * us, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+                                   {20 * ms + 320 * us, data(out, 1100, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 480 * us, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
+     opening + network(2, 320 * us)},
+    {"bulk_without_timestamps_is_watched_one_at_a_time",
+     opened() + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100)},
+                                  {21 * ms, bulk(out, 1100, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {31 * ms, pure_ack(in, 5000, 1200)},
+                                  {40 * ms, bulk(out, 1200, 5000, 100)},
+                                  {50 * ms, pure_ack(in, 5000, 1300)}},
+     opening + network(2, 20 * ms)},
+    {"clock_of_timestamps_that_starts_again_is_no_hindrance",
+     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{5, 700})},
+                                   {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 5})}},
+     opening + network(1, 10 * ms)},
     {"slots_are_used_again",
      opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
                                   {30 * ms, pure_ack(in, 5000, 1100)},
