@@ -25,6 +25,10 @@
  * connection or is forged: no window is that large (RFC 7323 allows 1 GiB). */
 #define MAX_SEQUENCE_GAP (1 << 28)
 
+/* A SYN that lies no further behind the data seen has been sent before. A new connection
+ * between the same ports begins further on (RFC 6191; Linux: 65537 beyond the old end). */
+#define MAX_SYN_DISTANCE 65536
+
 /* The connections of all pods. The least recently used one makes room for a new one. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -148,7 +152,8 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
                                      __u32 tsval)
 {
     struct podrtt_side *side = &context->flow->side[leg];
-    bool handshake = slot == 0 && side->phase == PODRTT_SYN_SENT;
+    __u8 phase = side->phase;
+    bool handshake = slot == 0 && (phase == PODRTT_SYN_SENT || phase == PODRTT_SYN_RESENT);
 
     if (handshake)
         side->phase = PODRTT_SYNCED;
@@ -158,13 +163,19 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
     }
 
     struct timestamps answer;
-    if (side->timestamps && read_timestamps(context->skb, &context->packet, &answer)) {
-        /* A SYN sent again has armed the slot again: this must answer the last one. */
-        if (handshake ? answer.tsecr != tsval : is_after(answer.tsecr, tsval))
-            return;
-    }
+    bool echoes = side->timestamps && read_timestamps(context->skb, &context->packet, &answer);
+    if (echoes && is_after(answer.tsecr, tsval))
+        return;
+    /* Of several SYNs the last one has armed the slot: only its echo tells that it, and
+     * not an earlier one, is answered. */
+    if (handshake && phase == PODRTT_SYN_RESENT && !(echoes && answer.tsecr == tsval))
+        return;
 
     __u32 sample = clock_time(&context->clock) - time;
+    if (sample > PODRTT_MAX_SAMPLE) {
+        count_drop(PODRTT_DROP_STALE);
+        return;
+    }
     record_sample(context->packet.key.pod, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA,
                   context->flow->peer, sample);
     update_floor(context, leg, sample);
@@ -187,6 +198,9 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
         side->phase = PODRTT_UNSEEN;
         return;
     }
+
+    if (side->fin == PODRTT_FIN_SENT && behind == 0)
+        side->fin = PODRTT_FIN_ACKED;
 
     int hit = -1;
     __u32 hit_time = 0;
@@ -225,20 +239,18 @@ static __always_inline void send_syn(struct context *context, enum podrtt_leg le
     const struct packet *packet = &context->packet;
     __u32 acknowledged_by = packet->seq + 1; /* even if the SYN carries data (RFC 7413) */
     __u32 end = acknowledged_by + packet->length;
-    bool again = side->phase >= PODRTT_SYN_SENT && side->end == end;
+    bool again = side->phase >= PODRTT_SYN_SENT && side->end - acknowledged_by < MAX_SYN_DISTANCE;
     __u32 tsval = read_tsval(context, side);
 
     discard_probes(side);
-    /* Which of several SYNs is answered, only timestamps tell. */
-    if (again && !side->timestamps) {
-        side->phase = PODRTT_SYNCED;
-        return;
+    if (again) {
+        side->phase = PODRTT_SYN_RESENT;
+    } else {
+        flush_floor(context, leg);
+        side->end = end;
+        side->phase = PODRTT_SYN_SENT;
+        side->fin = PODRTT_FIN_NONE;
     }
-
-    flush_floor(context, leg);
-    side->end = end;
-    side->phase = PODRTT_SYN_SENT;
-    side->fin = 0;
     arm_slot(side, 0, acknowledged_by, clock_time(&context->clock), tsval);
 }
 
@@ -263,7 +275,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     __u32 end = packet->seq + packet->length + fin;
 
     if (fin)
-        side->fin = 1;
+        side->fin = PODRTT_FIN_SENT;
     if (side->phase == PODRTT_UNSEEN) {
         /* It may be a retransmission; what is sent after its ACK's arrival is not. */
         side->end = end;
@@ -281,7 +293,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
         return;
     side->end = end;
 
-    /* A FIN without data is acknowledged when the receiver closes, so it measures nothing. */
+    /* A FIN without data may be acknowledged at once or by the receiver's own FIN. */
     if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
         return;
     __u32 slot = side->next % PODRTT_PROBES;
@@ -352,8 +364,8 @@ static __always_inline void process_segment(struct context *context, enum podrtt
     else if (sends)
         send_data(context, own);
 
-    struct podrtt_side *side = &context->flow->side[other];
-    if (side->fin && context->flow->side[own].fin && packet->ack == side->end)
+    if (context->flow->side[own].fin == PODRTT_FIN_ACKED &&
+        context->flow->side[other].fin == PODRTT_FIN_ACKED)
         delete_flow(context);
 }
 

@@ -29,16 +29,11 @@ static __always_inline struct podrtt_histogram *find_histogram(const struct podr
     return bpf_map_lookup_elem(&histograms, key);
 }
 
-/* Records a sample in units of 32 ns. Not static, so that the verifier looks at it once.
- * Returns 0: such a function must return a number. */
+/* Records a sample in units of 32 ns, at most PODRTT_MAX_SAMPLE. Not static, so that the verifier looks at
+ * it once. Returns 0: such a function must return a number. */
 __noinline int record_sample(__u32 pod, __u8 leg, __u8 kind, __u8 peer, __u32 sample)
 {
     struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = kind, .peer = peer};
-
-    if (sample > PODRTT_MAX_SAMPLE) {
-        count_drop(PODRTT_DROP_STALE);
-        return 0;
-    }
 
     struct podrtt_histogram *histogram = find_histogram(&key);
     if (!histogram) {

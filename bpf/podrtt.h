@@ -137,15 +137,23 @@ struct podrtt_side {
     __u8 phase;                 /* enum podrtt_phase */
     __u8 next;                  /* the slot to arm next */
     __u8 timestamps;            /* the last armed segment carried timestamps */
-    __u8 fin;                   /* a FIN was seen */
+    __u8 fin;                   /* enum podrtt_fin */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_side, 64);
 
 enum podrtt_phase {
-    PODRTT_UNSEEN,   /* no data yet: `end` means nothing */
-    PODRTT_WAITING,  /* met mid-stream: waiting until what was seen first is acknowledged */
-    PODRTT_SYN_SENT, /* as SYNCED, and probe[0] was armed by a SYN */
-    PODRTT_SYNCED,   /* new data arms probes */
+    PODRTT_UNSEEN,  /* no data yet: `end` means nothing */
+    PODRTT_WAITING, /* met mid-stream: waiting until what was seen first is acknowledged */
+    /* In all that follow, new data arms probes. */
+    PODRTT_SYN_SENT,   /* probe[0] was armed by a SYN */
+    PODRTT_SYN_RESENT, /* probe[0] was armed by a SYN that had been sent before */
+    PODRTT_SYNCED,
+};
+
+enum podrtt_fin {
+    PODRTT_FIN_NONE,
+    PODRTT_FIN_SENT,
+    PODRTT_FIN_ACKED,
 };
 
 /* The header is sized so that, behind the kernel's 48 bytes and the key's 40, each

@@ -204,6 +204,8 @@ int run(const Environment &environment, const std::string &config_text, std::ost
             return print_error({Code::not_instrumented, "the pod is not measured", done.error().reason},
                                config_text, out);
         logger.warn("{}: the pod goes on without: {}", parameters->container_id, done.error().reason);
+    } else {
+        logger.debug("{}: done", parameters->container_id);
     }
     if (parameters->command == Command::add)
         out << config->prev_result.dump() << '\n';

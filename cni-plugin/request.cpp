@@ -2,8 +2,8 @@
 #include "request.h"
 
 #include <algorithm>
+#include <cctype>
 #include <optional>
-#include <regex>
 
 #include "podrtt.h"
 
@@ -37,10 +37,12 @@ std::string get(const Environment &environment, std::string_view name)
 }
 
 // Container ids and network names (specification, sections 1 and 2).
-bool is_identifier(const std::string &text)
+bool is_identifier(std::string_view text)
 {
-    static const std::regex pattern("[A-Za-z0-9][A-Za-z0-9_.-]*");
-    return std::regex_match(text, pattern);
+    auto is_alphanumeric = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+    return !text.empty() && is_alphanumeric(text.front()) && std::ranges::all_of(text, [&](char c) {
+        return is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
+    });
 }
 
 bool is_ifname(const std::string &text)
@@ -153,7 +155,9 @@ CniResult<Config> parse_config(const std::string &text, Command command)
     auto name = json.find("name");
     if (name == json.end() || !name->is_string() || !is_identifier(name->get<std::string>()))
         return cni_failure(Code::invalid_config, "missing or invalid network name");
-    if (auto own = parse_own_keys(json, config); !own)
+    // DEL cleans up after an ADD that a bad key has failed: an error would leak the pod's
+    // address, which the plugins before free only after podrtt.
+    if (auto own = parse_own_keys(json, config); !own && command != Command::del)
         return std::unexpected(own.error());
 
     if (auto previous = json.find("prevResult"); previous != json.end())

@@ -17,7 +17,8 @@ constexpr const char *usual_mount_point = "/sys/fs/bpf";
 // Whether the path, or the nearest directory above it that exists, is on a bpffs.
 bool is_on_bpffs(std::filesystem::path path)
 {
-    while (!std::filesystem::exists(path) && path.has_relative_path())
+    std::error_code error; // what cannot be seen is taken for missing
+    while (!std::filesystem::exists(path, error) && path.has_relative_path())
         path = path.parent_path();
     struct statfs info;
     return statfs(path.c_str(), &info) == 0 && info.f_type == BPF_FS_MAGIC;

@@ -9,7 +9,6 @@
 #include <cstring>
 #include <map>
 #include <optional>
-#include <regex>
 #include <tuple>
 
 namespace podrtt
@@ -23,8 +22,11 @@ constexpr unsigned v4_mapped_bits = 96;
 
 bool is_class_name(const std::string &name)
 {
-    static const std::regex pattern("[a-z][a-z0-9_-]*");
-    return name.size() < PODRTT_PEER_NAME_SIZE && std::regex_match(name, pattern);
+    auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+    return !name.empty() && name.size() < PODRTT_PEER_NAME_SIZE && is_letter(name.front()) &&
+           std::ranges::all_of(
+               name,
+               [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-'; });
 }
 
 std::optional<unsigned> parse_length(std::string_view text, unsigned most)

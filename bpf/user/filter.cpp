@@ -55,6 +55,27 @@ tcmsg filter_header(int ifindex, Hook hook, std::uint16_t priority, std::uint32_
     return header;
 }
 
+// The kind of the qdisc that sits where clsact does.
+Result<std::string> kind_at_clsact(Netlink &netlink, int ifindex)
+{
+    tcmsg header = {};
+    header.tcm_family = AF_UNSPEC;
+    header.tcm_ifindex = ifindex;
+    auto message = tc_message(RTM_GETQDISC, NLM_F_DUMP, header);
+    if (!message)
+        return failure("list qdiscs of interface", std::to_string(ifindex), ENOMEM);
+    std::string kind;
+    int error = netlink.query(message.get(), [&kind, ifindex](nlmsghdr *answer) {
+        const auto *qdisc = static_cast<const tcmsg *>(nlmsg_data(answer));
+        nlattr *attribute = nlmsg_find_attr(answer, sizeof(tcmsg), TCA_KIND);
+        if (qdisc->tcm_ifindex == ifindex && qdisc->tcm_parent == TC_H_CLSACT && attribute)
+            kind = nla_get_string(attribute);
+    });
+    if (error < 0)
+        return netlink_failure("list qdiscs of interface", std::to_string(ifindex), error);
+    return kind;
+}
+
 Result<void> ensure_clsact(Netlink &netlink, int ifindex)
 {
     tcmsg header = {};
@@ -68,6 +89,18 @@ Result<void> ensure_clsact(Netlink &netlink, int ifindex)
     int error = netlink.request(message.get());
     if (error != 0 && error != -NLE_EXIST)
         return netlink_failure("create clsact qdisc on interface", std::to_string(ifindex), error);
+    if (error == 0)
+        return {};
+
+    // An ingress qdisc lies in the same place. It takes filters for egress, too, but runs
+    // them at ingress.
+    auto kind = kind_at_clsact(netlink, ifindex);
+    if (!kind)
+        return std::unexpected(kind.error());
+    if (*kind != "clsact")
+        return failure("create clsact qdisc on interface", std::to_string(ifindex),
+                       "its place is taken by a qdisc of kind \"" + *kind +
+                           "\" (the CNI plugin bandwidth creates one)");
     return {};
 }
 
@@ -118,6 +151,35 @@ const Filter *find_ours(const std::vector<Filter> &filters)
     return ours == filters.end() ? nullptr : &*ours;
 }
 
+// One attempt. Returns 0 or a negative libnl code.
+Result<int> try_attach(Netlink &netlink, int ifindex, Hook hook, int program_fd, std::uint32_t id,
+                       const std::string &name)
+{
+    auto filters = list_filters(netlink, ifindex, hook);
+    if (!filters)
+        return std::unexpected(filters.error());
+    const Filter *ours = find_ours(*filters);
+    if (ours && ours->program_id == id)
+        return 0;
+
+    std::uint16_t priority = ours ? ours->priority : choose_priority(*filters);
+    auto message = tc_message(RTM_NEWTFILTER, NLM_F_CREATE | (ours ? NLM_F_REPLACE : NLM_F_EXCL),
+                              filter_header(ifindex, hook, priority, own_handle));
+    nlattr *options = nullptr;
+    if (!message || nla_put_string(message.get(), TCA_KIND, "bpf") != 0 ||
+        !(options = nla_nest_start(message.get(), TCA_OPTIONS)) ||
+        nla_put_u32(message.get(), TCA_BPF_FD, static_cast<std::uint32_t>(program_fd)) != 0 ||
+        nla_put_string(message.get(), TCA_BPF_NAME, name.c_str()) != 0 ||
+        nla_put_u32(message.get(), TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT) != 0)
+        return failure("attach filter to", describe(ifindex, hook), ENOMEM);
+    nla_nest_end(message.get(), options);
+    int error = netlink.request(message.get());
+    if (error == -NLE_INVAL && priority == 1)
+        return failure("attach filter to", describe(ifindex, hook),
+                       "another's filter of priority 1 leaves no room before it");
+    return error;
+}
+
 } // namespace
 
 bool Filter::ours() const
@@ -150,29 +212,19 @@ Result<void> attach_filter(Netlink &netlink, int ifindex, Hook hook, int program
 {
     if (auto clsact = ensure_clsact(netlink, ifindex); !clsact)
         return clsact;
-    auto filters = list_filters(netlink, ifindex, hook);
-    if (!filters)
-        return std::unexpected(filters.error());
     auto id = program_id(program_fd);
     if (!id)
         return std::unexpected(id.error());
-    const Filter *ours = find_ours(*filters);
-    if (ours && ours->program_id == *id)
-        return {};
 
-    std::uint16_t priority = ours ? ours->priority : choose_priority(*filters);
-    auto message = tc_message(RTM_NEWTFILTER, NLM_F_CREATE | (ours ? NLM_F_REPLACE : NLM_F_EXCL),
-                              filter_header(ifindex, hook, priority, own_handle));
-    nlattr *options = nullptr;
-    if (!message || nla_put_string(message.get(), TCA_KIND, "bpf") != 0 ||
-        !(options = nla_nest_start(message.get(), TCA_OPTIONS)) ||
-        nla_put_u32(message.get(), TCA_BPF_FD, static_cast<std::uint32_t>(program_fd)) != 0 ||
-        nla_put_string(message.get(), TCA_BPF_NAME, name.c_str()) != 0 ||
-        nla_put_u32(message.get(), TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT) != 0)
-        return failure("attach filter to", describe(ifindex, hook), ENOMEM);
-    nla_nest_end(message.get(), options);
-    if (int error = netlink.request(message.get()))
-        return netlink_failure("attach filter to", describe(ifindex, hook), error);
+    // The plugin and the daemon may do this at the same time: whoever is second finds the
+    // other's filter and looks again.
+    auto attached = try_attach(netlink, ifindex, hook, program_fd, *id, name);
+    if (attached && *attached == -NLE_EXIST)
+        attached = try_attach(netlink, ifindex, hook, program_fd, *id, name);
+    if (!attached)
+        return std::unexpected(attached.error());
+    if (*attached != 0)
+        return netlink_failure("attach filter to", describe(ifindex, hook), *attached);
     return {};
 }
 

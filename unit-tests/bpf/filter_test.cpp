@@ -7,6 +7,7 @@
 #include <net/if.h>
 
 #include <cstdlib>
+#include <thread>
 
 #include "attachment.h"
 #include "datapath.h"
@@ -124,6 +125,42 @@ TEST_F(Filters, OursRunsBeforeAnotherBpfFilterOfTheFirstPriority)
     EXPECT_EQ(filters[0].priority, 1);
     EXPECT_EQ(filters[1].handle, 1u);
     EXPECT_FALSE(filters[1].ours());
+}
+
+// What the CNI plugin bandwidth leaves. It would run the program for egress at ingress.
+TEST_F(Filters, IngressQdiscInThePlaceOfClsactIsNamed)
+{
+    shell("tc qdisc add dev veth_a ingress");
+    auto attached = attach(netlink_, pins, ifindex_);
+    ASSERT_FALSE(attached);
+    EXPECT_THAT(attached.error().message(), testing::HasSubstr("\"ingress\""));
+    EXPECT_TRUE(ingress().empty());
+}
+
+TEST_F(Filters, PriorityOneOfAnotherProtocolIsNamed)
+{
+    add_foreign("pref 1 protocol ip bpf bytecode '1,6 0 0 0'");
+    auto attached = attach(netlink_, pins, ifindex_);
+    ASSERT_FALSE(attached);
+    EXPECT_THAT(attached.error().message(), testing::HasSubstr("priority 1"));
+}
+
+TEST_F(Filters, TwoThatAttachAtOnceBothSucceed)
+{
+    for (int round = 0; round < 20; round++) {
+        ASSERT_TRUE(detach(netlink_, ifindex_));
+        Result<void> results[2];
+        auto work = [&](int i) {
+            auto netlink = Netlink::open();
+            results[i] = attach(*netlink, pins, ifindex_);
+        };
+        std::thread other(work, 1);
+        work(0);
+        other.join();
+        for (const auto &result : results)
+            ASSERT_TRUE(result) << result.error().message();
+        EXPECT_EQ(ingress().size(), 1u);
+    }
 }
 
 TEST_F(Filters, DetachTakesOursAndLeavesOthersAndTheQdisc)

@@ -137,6 +137,25 @@ const std::vector<Sequence> connections = {
       {1 * s + 8 * ms,
        {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{700, 100}}}},
      {}},
+    {"syn_sent_again_with_timestamps_but_answered_without",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{1100, 0}}},
+      {1 * s + 8 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}}},
+     {}},
+    {"syn_with_data_sent_again_without",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 50}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999}},
+      {1 * s + 8 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}}},
+     {}},
+    {"syn_of_an_open_connection_sent_again",
+     opened_ts +
+         std::vector<Step>{
+             {20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+             {21 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{121, 0}}},
+             {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+             {40 * ms, data(out, 1100, 5000, 100, Timestamps{140, 700})},
+             {50 * ms, pure_ack(in, 5000, 1200, Timestamps{740, 140})}},
+     opening + network(1, 10 * ms)},
     {"syn_with_data",
      {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 50}},
       {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
@@ -168,6 +187,20 @@ const std::vector<Sequence> connections = {
                                   {28 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1001}},
                                   {29 * ms, {.way = out, .seq = 1001, .ack = 5001}}},
      opening, 0},
+    {"data_before_the_second_fin_is_measured",
+     opened() + std::vector<Step>{{20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000}},
+                                  {30 * ms, data(out, 1000, 5001, 100)},
+                                  {31 * ms, {.way = out, .flags = FIN | ACK, .seq = 1100, .ack = 5001}},
+                                  {40 * ms, pure_ack(in, 5001, 1100)},
+                                  {41 * ms, pure_ack(in, 5001, 1101)}},
+     opening + network(1, 10 * ms), 0},
+    {"data_with_the_last_fin_is_measured",
+     opened() +
+         std::vector<Step>{
+             {20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000}},
+             {30 * ms, {.way = out, .flags = FIN | PSH | ACK, .seq = 1000, .ack = 5001, .length = 100}},
+             {40 * ms, pure_ack(in, 5001, 1101)}},
+     opening + network(1, 10 * ms), 0},
     {"half_closed_goes_on_being_measured",
      opened() + std::vector<Step>{{20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000}},
                                   {21 * ms, {.way = out, .seq = 1000, .ack = 5001}},
@@ -386,7 +419,9 @@ TEST(Stale, AnswerIsCounted)
         traffic.pass(at, packet);
     traffic.pass(20 * ms, data(out, 1000, 5000, 100));
     traffic.pass(20 * ms + 65 * s, pure_ack(in, 5000, 1100));
+    traffic.pass(90 * s, {.way = out, .flags = RST, .seq = 1100}); // records the floors
     EXPECT_EQ(traffic.drops(PODRTT_DROP_STALE), 1u);
+    EXPECT_EQ(traffic.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms})); // the handshake's alone
 }
 
 class Floor : public testing::Test

@@ -133,20 +133,20 @@ INSTANTIATE_TEST_SUITE_P(
                    Code::incompatible_version, "CHECK"},
         ConfigRule{"gc_before_its_version", Command::gc, R"({"cniVersion":"1.0.0","name":"n"})",
                    Code::incompatible_version, "GC"},
-        ConfigRule{"relative_pin_path", Command::del, R"({"cniVersion":"1.0.0","name":"n","pinPath":"x"})",
+        ConfigRule{"relative_pin_path", Command::add, R"({"cniVersion":"1.0.0","name":"n","pinPath":"x"})",
                    Code::invalid_config, "pinPath"},
-        ConfigRule{"timeout_zero", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":0})",
+        ConfigRule{"timeout_zero", Command::add, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":0})",
                    Code::invalid_config, "timeoutMs"},
-        ConfigRule{"timeout_negative", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":-5})",
+        ConfigRule{"timeout_negative", Command::add, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":-5})",
                    Code::invalid_config, "timeoutMs"},
-        ConfigRule{"timeout_text", Command::del, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":"5"})",
+        ConfigRule{"timeout_text", Command::add, R"({"cniVersion":"1.0.0","name":"n","timeoutMs":"5"})",
                    Code::invalid_config, "timeoutMs"},
-        ConfigRule{"timeout_too_long", Command::del,
+        ConfigRule{"timeout_too_long", Command::add,
                    R"({"cniVersion":"1.0.0","name":"n","timeoutMs":60000})", Code::invalid_config,
                    "timeoutMs"},
-        ConfigRule{"policy", Command::del, R"({"cniVersion":"1.0.0","name":"n","failurePolicy":"Closed"})",
+        ConfigRule{"policy", Command::add, R"({"cniVersion":"1.0.0","name":"n","failurePolicy":"Closed"})",
                    Code::invalid_config, "failurePolicy"},
-        ConfigRule{"log_level", Command::del, R"({"cniVersion":"1.0.0","name":"n","logLevel":7})",
+        ConfigRule{"log_level", Command::add, R"({"cniVersion":"1.0.0","name":"n","logLevel":7})",
                    Code::invalid_config, "logLevel"}),
     [](const auto &row) { return row.param.name; });
 
@@ -165,6 +165,23 @@ TEST(Config, EveryVersionIsAccepted)
         EXPECT_TRUE(
             parse_config(R"({"name":"n","prevResult":{},"cniVersion":")" + version + "\"}", Command::add))
             << version;
+}
+
+TEST(Config, DelPassesOverBadKeysOfOurs)
+{
+    auto config =
+        parse_config(R"({"cniVersion":"1.0.0","name":"n","pinPath":"x","timeoutMs":-1})", Command::del);
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->pin_path, "/sys/fs/bpf/podrtt");
+}
+
+TEST(Environment, HugeContainerIdIsNoProblem)
+{
+    Environment environment = add_environment();
+    environment["CNI_CONTAINERID"] = std::string(1 << 20, 'a');
+    EXPECT_TRUE(parse_parameters(environment));
+    environment["CNI_CONTAINERID"] += "/";
+    EXPECT_FALSE(parse_parameters(environment));
 }
 
 TEST(Config, DelNeedsNoPreviousResult)
