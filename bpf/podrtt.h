@@ -15,7 +15,7 @@
  *   peer_names        64               32   at load      2 KiB
  *   drops              5                8   at load       40 B
  *   totals          8192             1800   as used     14 MiB at most
- *   journal            1             1760   at load      2 KiB
+ *   journal            1             1768   at load      2 KiB
  */
 #ifndef PODRTT_H
 #define PODRTT_H
@@ -271,17 +271,28 @@ struct podrtt_total_key {
 };
 PODRTT_ASSERT_SIZE(struct podrtt_total_key, 68);
 
+/* Namespaces for which `totals` has no room left are summed up under this name, which
+ * no namespace of Kubernetes can have. */
+#define PODRTT_OTHER_NAMESPACE "~other"
+
+enum podrtt_move {
+    PODRTT_MOVE_NONE,
+    PODRTT_MOVE_TO_TOTAL, /* into the total of the pod's namespace */
+    PODRTT_MOVE_TO_POD,   /* into a pod of the same name that is gone, too */
+};
+
 /*
- * A deleted pod's histogram is moved into its namespace's total in steps that a
- * crash may separate. The journal holds the outcome before the first of them, so
- * that the next start can repeat the steps and no sample is lost or counted twice.
+ * A deleted pod's histogram is moved in steps that a crash may separate. The journal
+ * holds the outcome before the first of them, so that the next start can repeat the
+ * steps and no sample is lost or counted twice.
  */
 struct podrtt_journal {
-    __u32 valid;
-    struct podrtt_histogram_key from; /* to be deleted */
-    struct podrtt_total_key to;       /* to become … */
-    struct podrtt_histogram total;    /* … this */
+    __u32 move;                         /* enum podrtt_move */
+    struct podrtt_histogram_key from;   /* to be deleted */
+    struct podrtt_histogram_key to_pod; /* one of these two is to become … */
+    struct podrtt_total_key to_total;
+    struct podrtt_histogram result; /* … this */
 };
-PODRTT_ASSERT_SIZE(struct podrtt_journal, 1760);
+PODRTT_ASSERT_SIZE(struct podrtt_journal, 1768);
 
 #endif

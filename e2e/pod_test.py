@@ -49,6 +49,11 @@ def filters(device):
             if "handle 0x" in line]
 
 
+def programs(pod):
+    """The ids of the programs on a pod's host veth."""
+    return {re.search(r" id (\d+) ", line).group(1) for line in filters(pod.host_veth)}
+
+
 class AzureChain(Chain):
     """Azure's plugin lists eth0 and nothing else, speaks 0.3.0, and gives DEL no prevResult."""
 
@@ -146,19 +151,17 @@ class PodTest(unittest.TestCase):
     def test_restart_of_the_daemon_loses_nothing(self):
         pod = Pod(Chain(), "shop", "restart").create()
         requests(pod, NEAR.v4, 4)
+        old = programs(pod)
         self.daemon.stop()
         requests(pod, NEAR.v4, 4)  # while no daemon runs
         other = Pod(Chain(), "shop", "meanwhile").create()
         requests(other, NEAR.v4, 2)
         self.daemon = Daemon("--grace-period", "1", stderr=self.log)
+        wait_until(lambda: not old & (programs(pod) | programs(other)), "all pods have the new programs")
+        self.assertEqual(len(programs(pod)), 2)
         requests(pod, NEAR.v4, 4)
         assert_handshakes(self, pod, 12)
         assert_handshakes(self, other, 2)
-        programs = {re.search(r" id (\d+) ", line).group(1) for device in (pod.host_veth, other.host_veth)
-                    for line in filters(device)}
-        wait_until(lambda: len({re.search(r" id (\d+) ", line).group(1) for device in (pod.host_veth, other.host_veth)
-                                for line in filters(device)}) == 2, "all pods have the new programs")
-        self.assertTrue(programs)
         pod.delete()
         other.delete()
 
@@ -197,9 +200,19 @@ class WithoutDaemonTest(unittest.TestCase):
 
 
 class DaemonTest(unittest.TestCase):
+    def test_second_daemon_leaves_the_first_alone(self):
+        daemon = Daemon("--grace-period", "1", "--peer", "first=192.0.2.0/24")
+        before = run("bpftool", "map", "dump", "pinned", "/sys/fs/bpf/podrtt/v1/peers")
+        done = subprocess.run([BIN / "podrttd", "run"], capture_output=True, text=True, timeout=30)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("another podrttd uses it", done.stderr)
+        self.assertEqual(run("bpftool", "map", "dump", "pinned", "/sys/fs/bpf/podrtt/v1/peers"), before)
+        daemon.stop()
+
     def test_port_that_is_taken_is_named(self):
         daemon = Daemon("--grace-period", "1")
-        done = subprocess.run([BIN / "podrttd", "run"], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([BIN / "podrttd", "--pin-path", "/sys/fs/bpf/second", "run"], capture_output=True,
+                              text=True, timeout=30)
         self.assertEqual(done.returncode, 1)
         self.assertIn("listen on 127.0.0.1:9435", done.stderr)
         daemon.stop()

@@ -4,8 +4,8 @@
 #include <prometheus/metric_family.h>
 #include <spdlog/spdlog.h>
 
-#include <array>
 #include <cmath>
+#include <tuple>
 #include <utility>
 
 #include "snapshot.h"
@@ -114,7 +114,12 @@ MetricFamily pod_info(const Snapshot &snapshot)
 {
     MetricFamily family = make_family("podrtt_pod_info", "Identity of each pod that is measured, always 1.",
                                       MetricType::Gauge);
-    for (const auto &[id, pod] : snapshot.pods)
+    // Predecessors that are kept for their samples are not told of: joins on the names
+    // need one row.
+    std::map<std::tuple<std::string, std::string, std::string>, podrtt_pod> latest;
+    for (const auto &[id, pod] : snapshot.pods) // in ascending order
+        latest[{pod.name_space, pod.name, pod.ifname}] = pod;
+    for (const auto &[name, pod] : latest)
         family.metric.push_back(gauge({{"namespace", pod.name_space},
                                        {"pod", pod.name},
                                        {"uid", pod.uid},

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon.h"
 
+#include <fcntl.h>
 #include <prometheus/exposer.h>
+#include <sys/file.h>
 
 #include <cerrno>
 #include <chrono>
@@ -41,6 +43,23 @@ int wait_for_signal(const sigset_t &signals, std::chrono::seconds time)
     return signal > 0 ? signal : 0;
 }
 
+// Held as long as the daemon runs: two of them would move the same samples and attach
+// each its own programs.
+Result<Fd> lock_pins(const Pins &pins)
+{
+    std::error_code error;
+    std::filesystem::create_directories(pins.directory(), error);
+    if (error)
+        return failure("create directory", pins.directory(), error.value());
+    Fd fd(open(pins.directory().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd)
+        return failure("open directory", pins.directory(), errno);
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+        return failure("lock directory", pins.directory(),
+                       errno == EWOULDBLOCK ? "another podrttd uses it" : std::strerror(errno));
+    return fd;
+}
+
 // civetweb reports by exceptions that a port is taken.
 Result<std::unique_ptr<prometheus::Exposer>> listen(const std::string &address)
 {
@@ -48,8 +67,7 @@ Result<std::unique_ptr<prometheus::Exposer>> listen(const std::string &address)
         return std::make_unique<prometheus::Exposer>(address);
     } catch (const std::exception &error) {
         return failure("listen on", address,
-                       std::string(error.what()) +
-                           "; is another podrttd running, or HOST:PORT not of this machine?");
+                       std::string(error.what()) + "; is the port taken, or HOST not of this machine?");
     }
 }
 
@@ -65,6 +83,9 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options,
         return std::unexpected(mounted.error());
     if (*mounted)
         log->info("mounted a bpffs on /sys/fs/bpf");
+    auto lock = lock_pins(pins);
+    if (!lock)
+        return std::unexpected(lock.error());
     if (auto loaded = load_datapath(pins, options.sizes); !loaded)
         return loaded;
     auto maps = Maps::open(pins);
@@ -88,7 +109,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options,
 
     int signal = 0;
     while (!signal) {
-        reconciler.reconcile(std::chrono::system_clock::now());
+        reconciler.reconcile(std::chrono::steady_clock::now());
         signal = wait_for_signal(signals, reconcile_interval);
     }
     log->info("ended by {}; pods are measured on", strsignal(signal));

@@ -33,6 +33,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
             return peer ? "" : peer.error().message();
         });
     run->add_option("--grace-period", grace_seconds, "Seconds for which a deleted pod's series stay")
+        ->check(CLI::Range(0u, 7u * 24 * 60 * 60))
         ->capture_default_str();
     run->add_option("--max-flows", options.run.sizes.flows,
                     "Connections watched at a time, of all pods together")

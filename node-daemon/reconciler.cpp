@@ -3,9 +3,9 @@
 
 #include <net/if.h>
 
+#include <cerrno>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "attachment.h"
 #include "totals.h"
@@ -30,15 +30,10 @@ std::string describe(const podrtt_pod &pod)
     return std::string(pod.name_space) + "/" + pod.name;
 }
 
-std::uint64_t to_ns(Reconciler::Clock::time_point time)
-{
-    return static_cast<std::uint64_t>(std::chrono::nanoseconds(time.time_since_epoch()).count());
-}
-
 bool link_exists(std::uint32_t ifindex)
 {
     char name[IF_NAMESIZE];
-    return if_indextoname(ifindex, name) != nullptr;
+    return if_indextoname(ifindex, name) != nullptr || errno != ENXIO;
 }
 
 } // namespace
@@ -58,41 +53,41 @@ void Reconciler::reconcile(Clock::time_point now)
         return;
     }
     if (now >= next_sweep_) {
-        attached_.clear();
+        seen_.clear();
         next_sweep_ = now + sweep_interval;
     }
 
-    const std::uint64_t due =
-        to_ns(now) - static_cast<std::uint64_t>(std::chrono::nanoseconds(grace_period_).count());
-    std::set<Name> kept; // names that one pod at least must still be known by
-    std::vector<std::pair<std::uint32_t, podrtt_pod>> gone;
+    std::set<Name> living;
+    std::map<Name, std::map<std::uint32_t, podrtt_pod>> gone;
     for (const auto &[id, pod] : *pods) {
         if (link_exists(id)) {
+            living.insert(name_of(pod));
             attach_programs(id, pod);
-            kept.insert(name_of(pod));
-            continue;
+        } else {
+            note_gone(id, pod, now);
+            gone[name_of(pod)].emplace(id, pod);
         }
-        if (!pod.deleted)
-            mark_deleted(id, pod, now);
-        if (!pod.deleted || pod.deleted > due)
-            kept.insert(name_of(pod));
-        else
-            gone.emplace_back(id, pod);
     }
+
     // A pod of a StatefulSet comes back under its name, and its series go on. They would
-    // go backwards if its predecessor's samples left them.
-    for (const auto &[id, pod] : gone)
-        if (!kept.contains(name_of(pod)))
-            retire(id, pod);
+    // go backwards if its predecessors' samples left them, so one of these stays, with the
+    // samples of all.
+    for (const auto &[name, predecessors] : gone) {
+        const auto &[last, pod] = *predecessors.rbegin();
+        for (const auto &[id, predecessor] : predecessors)
+            if (id != last)
+                merge(id, last, predecessor);
+        if (!living.contains(name) && now - gone_since_.at(last) >= grace_period_)
+            retire(last, pod);
+    }
 }
 
 void Reconciler::attach_programs(std::uint32_t id, const podrtt_pod &pod)
 {
-    if (attached_.contains(id))
+    if (!seen_.insert(id).second)
         return;
     auto attached = attach(netlink_, pins_, static_cast<int>(id));
     if (attached) {
-        attached_.insert(id);
         if (failing_.erase(id))
             log_->info("{}: attached", describe(pod));
     } else if (link_exists(id) && failing_.insert(id).second) {
@@ -100,22 +95,37 @@ void Reconciler::attach_programs(std::uint32_t id, const podrtt_pod &pod)
     }
 }
 
-void Reconciler::mark_deleted(std::uint32_t id, podrtt_pod pod, Clock::time_point now)
+void Reconciler::note_gone(std::uint32_t id, podrtt_pod pod, Clock::time_point now)
 {
-    pod.deleted = to_ns(now);
-    log_->info("{}: its interface {} is gone", describe(pod), pod.host_ifname);
+    if (!gone_since_.emplace(id, now).second)
+        return;
+    log_->debug("{}: its interface {} is gone", describe(pod), pod.host_ifname);
+    if (pod.deleted)
+        return;
+    // The plugin was not asked, or could not say it.
+    pod.deleted = static_cast<std::uint64_t>(
+        std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
     if (auto written = maps_.pods.update(id, pod, BPF_EXIST); !written)
         log_->error("{}: {}", describe(pod), written.error().message());
 }
 
+void Reconciler::merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod)
+{
+    if (auto merged = merge_pod(maps_, from, to); !merged)
+        log_->error("{}: {}", describe(pod), merged.error().message());
+    else
+        gone_since_.erase(from);
+}
+
 void Reconciler::retire(std::uint32_t id, const podrtt_pod &pod)
 {
-    failing_.erase(id);
-    attached_.erase(id);
-    if (auto retired = retire_pod(maps_, id, pod); !retired)
+    if (auto retired = retire_pod(maps_, id, pod); !retired) {
         log_->error("{}: {}", describe(pod), retired.error().message());
-    else
-        log_->info("{}: retired, its samples stay in the totals of the namespace", describe(pod));
+        return;
+    }
+    gone_since_.erase(id);
+    failing_.erase(id);
+    log_->info("{}: retired, its samples stay in the totals of the namespace", describe(pod));
 }
 
 } // namespace podrtt

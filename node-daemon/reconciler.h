@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -16,12 +17,12 @@ namespace podrtt
 {
 
 // Keeps the kernel as the pods map says it should be: every pod that lives has the
-// programs attached; a pod whose veth is gone is marked deleted and, after the grace
-// period, retired into its namespace's totals. Not thread-safe.
+// programs attached; a pod whose veth has been gone for the grace period is retired into
+// its namespace's totals. Not thread-safe.
 class Reconciler
 {
 public:
-    using Clock = std::chrono::system_clock;
+    using Clock = std::chrono::steady_clock;
 
     Reconciler(Pins pins, Maps &maps, Netlink netlink, Clock::duration grace_period,
                std::shared_ptr<spdlog::logger> log);
@@ -32,7 +33,8 @@ public:
 
 private:
     void attach_programs(std::uint32_t id, const podrtt_pod &pod);
-    void mark_deleted(std::uint32_t id, podrtt_pod pod, Clock::time_point now);
+    void note_gone(std::uint32_t id, podrtt_pod pod, Clock::time_point now);
+    void merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod);
     void retire(std::uint32_t id, const podrtt_pod &pod);
 
     Pins pins_;
@@ -40,8 +42,9 @@ private:
     Netlink netlink_;
     Clock::duration grace_period_;
     std::shared_ptr<spdlog::logger> log_;
-    std::set<std::uint32_t> attached_; // pods found attached since the last sweep
-    std::set<std::uint32_t> failing_;  // pods that could not be attached, to log it once
+    std::map<std::uint32_t, Clock::time_point> gone_since_; // pods whose veth is gone
+    std::set<std::uint32_t> seen_;                          // pods looked at since the last sweep
+    std::set<std::uint32_t> failing_; // pods that could not be attached, to log it once
     Clock::time_point next_sweep_;
 };
 

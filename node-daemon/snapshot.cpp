@@ -41,7 +41,8 @@ Result<Snapshot> Snapshot::take(const Maps &maps)
     if (!totals)
         return std::unexpected(totals.error());
     for (const auto &[key, total] : *totals)
-        snapshot.namespace_series[series_key(key, key.name_space, "", *peers)] = total;
+        if (sample_count(total)) // else its place is only reserved
+            snapshot.namespace_series[series_key(key, key.name_space, "", *peers)] = total;
 
     // Before the pods: a histogram's pod is in the map before its first sample.
     auto histograms = maps.histograms.entries();

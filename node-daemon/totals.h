@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Namespace totals: what pods that are gone have measured stays in the total of their
-// namespace, so that a namespace's counters never go backwards.
+// Where the samples of pods that are gone go, so that no counter ever goes backwards. The
+// veths of these pods must be gone, too: no sample can come any more. All of this may be
+// ended at any point and repeated; nothing is lost and nothing counted twice.
 #pragma once
 
 #include "error.h"
@@ -12,13 +13,15 @@ namespace podrtt
 
 podrtt_total_key total_key(const podrtt_pod &pod, const podrtt_histogram_key &key);
 
-// Moves the pod's histograms into its namespace's totals and forgets the pod. Its veth
-// must be gone, so that no sample can come any more. May be ended at any point and
-// repeated: nothing is lost and nothing counted twice.
+// Moves the pod's histograms into its namespace's totals and forgets the pod.
 Result<void> retire_pod(Maps &maps, std::uint32_t id, const podrtt_pod &pod);
 
+// Moves the histograms of `from` into those of `to`, a pod of the same name, and forgets
+// `from`.
+Result<void> merge_pod(Maps &maps, std::uint32_t from, std::uint32_t to);
+
 // Finishes the move that a crash has interrupted, if there is one. Must be called
-// before the maps are read or another pod is retired.
+// before the maps are read or another move is begun.
 Result<void> finish_interrupted_move(Maps &maps);
 
 } // namespace podrtt

@@ -82,6 +82,18 @@ TEST_F(Metrics, OfOneNameAreOneSeries)
                                   "\"network\",peer=\"internet\"} 7\n"));
 }
 
+TEST_F(Metrics, NameOfAPodAndItsPredecessorIsOneRow)
+{
+    auto old = pod("data", "db-0", 1);
+    std::string("old").copy(old.uid, sizeof(old.uid));
+    auto now = pod("data", "db-0");
+    std::string("new").copy(now.uid, sizeof(now.uid));
+    ASSERT_TRUE(maps_->pods.update(5, old));
+    ASSERT_TRUE(maps_->pods.update(6, now));
+    EXPECT_THAT(text(), HasSubstr("uid=\"new\""));
+    EXPECT_THAT(text(), Not(HasSubstr("uid=\"old\"")));
+}
+
 TEST_F(Metrics, NameEveryPod)
 {
     auto named = pod("shop", "web-0");

@@ -101,6 +101,22 @@ TEST_F(Reconciling, KeepsAPodWhoseInterfaceIsThereThoughItWasMarked)
     EXPECT_TRUE(attached());
 }
 
+// A sandbox that fails again and again is made anew each time, on a new interface.
+TEST_F(Reconciling, KeepsOnePredecessorOfAName)
+{
+    ASSERT_TRUE(maps_->pods.update(veth_, pod("shop", "crashing")));
+    for (std::uint32_t id = no_such_interface; id < no_such_interface + 20; id++) {
+        ASSERT_TRUE(maps_->pods.update(id, pod("shop", "crashing", 1)));
+        ASSERT_TRUE(maps_->histograms.update(key(id), samples(2)));
+        reconciler_.reconcile(start_);
+    }
+    EXPECT_EQ(maps_->pods.entries()->size(), 2u);
+    auto snapshot = Snapshot::take(*maps_);
+    ASSERT_TRUE(snapshot);
+    ASSERT_EQ(snapshot->pod_series.size(), 1u);
+    EXPECT_EQ(sample_count(snapshot->pod_series.begin()->second), 40u);
+}
+
 TEST_F(Reconciling, KeepsThePredecessorWhileASuccessorHasItsName)
 {
     ASSERT_TRUE(maps_->pods.update(no_such_interface, pod("data", "db-0", 1)));

@@ -51,6 +51,39 @@ TEST_F(Totals, AddUpOverPods)
     EXPECT_EQ((*total)->sum, 6000u);
 }
 
+TEST_F(Totals, WithoutRoomForANamespaceGoIntoThatOfAllOthers)
+{
+    // "~other" is there from the first move on.
+    ASSERT_TRUE(maps_->pods.update(1, pod("first", "web", 1)));
+    ASSERT_TRUE(maps_->histograms.update(key(1), samples(1)));
+    ASSERT_TRUE(retire_pod(*maps_, 1, pod("first", "web", 1)));
+    for (int i = 0; maps_->totals.update(total_key(pod("n" + std::to_string(i), ""), key(0)), samples(1));
+         i++)
+        ;
+    ASSERT_TRUE(maps_->pods.update(5, pod("late", "web", 1)));
+    ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
+    auto retired = retire_pod(*maps_, 5, pod("late", "web", 1));
+    ASSERT_TRUE(retired) << retired.error().message();
+    auto other = maps_->totals.lookup(total_key(pod("~other", ""), key(0)));
+    ASSERT_TRUE(other && *other);
+    EXPECT_EQ(sample_count(**other), 3u);
+    EXPECT_FALSE((*maps_->journal.lookup(0))->move);
+}
+
+TEST_F(Totals, MergedPodLeavesItsSamplesToTheOther)
+{
+    ASSERT_TRUE(maps_->pods.update(5, pod("data", "db-0", 1)));
+    ASSERT_TRUE(maps_->pods.update(6, pod("data", "db-0", 1)));
+    ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
+    ASSERT_TRUE(maps_->histograms.update(key(6), samples(4)));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD), samples(5)));
+    ASSERT_TRUE(merge_pod(*maps_, 5, 6));
+    EXPECT_FALSE(*maps_->pods.lookup(5));
+    EXPECT_EQ(sample_count(**maps_->histograms.lookup(key(6))), 7u);
+    EXPECT_EQ(sample_count(**maps_->histograms.lookup(key(6, PODRTT_LEG_POD))), 5u);
+    EXPECT_FALSE(*maps_->histograms.lookup(key(5)));
+}
+
 // The daemon may be killed between any two of the steps; the next one goes on from what
 // it finds. Each row is a state that a kill can leave behind.
 class Interrupted : public Totals
@@ -68,12 +101,16 @@ protected:
         ASSERT_TRUE(finish_interrupted_move(*maps_));
         ASSERT_TRUE(retire_pod(*maps_, 5, pod("shop", "web", 1)));
         EXPECT_EQ(namespace_samples(), 13u);
-        EXPECT_FALSE((*maps_->journal.lookup(0))->valid);
+        EXPECT_FALSE((*maps_->journal.lookup(0))->move);
         EXPECT_FALSE(*maps_->histograms.lookup(key(5)));
     }
 
     const podrtt_total_key total = total_key(pod("shop", "web"), key(5));
-    const podrtt_journal entry = {.valid = 1, .from = key(5), .to = total, .total = samples(13)};
+    const podrtt_journal entry = {.move = PODRTT_MOVE_TO_TOTAL,
+                                  .from = key(5),
+                                  .to_pod = {},
+                                  .to_total = total,
+                                  .result = samples(13)};
 };
 
 TEST_F(Interrupted, BeforeTheJournalIsWritten)
