@@ -97,13 +97,13 @@ class PodTest(unittest.TestCase):
         pod.delete()
 
     def test_deleted_pod_leaves_nothing_but_its_namespaces_total(self):
-        before = pods_in_map()
+        wait_until(lambda: pods_in_map() == 0, "the pods of other cases have left the pods map")
         pod = Pod(Chain(), "gone", "web-0").create()
         requests(pod, NEAR.v4, 5)
-        self.assertEqual(pods_in_map(), before + 1)
+        self.assertEqual(pods_in_map(), 1)
         pod.delete()
         self.assertNotIn(pod.host_veth, run("ip", "link"))
-        wait_until(lambda: pods_in_map() == before, "the pod has left the pods map")
+        wait_until(lambda: pods_in_map() == 0, "the pod has left the pods map")
         metrics = self.daemon.metrics()
         self.assertNotIn('pod="web-0"', metrics)
         self.assertRegex(metrics, r'podrtt_namespace_tcp_handshake_seconds_count{namespace="gone",leg="network",'
