@@ -54,6 +54,21 @@ TEST_F(Datapath, PinsProgramsAndMaps)
     EXPECT_EQ(flow_capacity(), few);
 }
 
+// The verifier gives up at a million. Older kernels look at more ways through a program,
+// so there must be room.
+TEST_F(Datapath, ProgramsAreFarFromTheVerifiersLimit)
+{
+    ASSERT_TRUE(load());
+    for (const char *name : {PODRTT_PROGRAM_FROM_POD, PODRTT_PROGRAM_TO_POD}) {
+        auto program = pins_.program(name);
+        bpf_prog_info info = {};
+        std::uint32_t length = sizeof(info);
+        ASSERT_TRUE(program && bpf_obj_get_info_by_fd(program->get(), &info, &length) == 0);
+        EXPECT_LT(info.verified_insns, 200'000u) << name;
+        EXPECT_GT(info.verified_insns, 1'000u) << name;
+    }
+}
+
 TEST_F(Datapath, LoadedAgainKeepsWhatMapsHoldAndReplacesPrograms)
 {
     ASSERT_TRUE(load());
