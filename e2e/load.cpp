@@ -7,10 +7,13 @@
 //                                                 as the answer to the last one has come
 //   load bulk HOST PORT CONNECTIONS SECONDS       each connection sends as much as it can
 //   load connects HOST PORT PARALLEL SECONDS      opens, one request, closes, again
+//   load flood HOST PORT COUNT SECONDS            COUNT SYNs from forged IPv4 addresses, each
+//                                                 another, spread over the time
 //
 // The clients print how many requests, bytes or connections they got done a second.
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -25,7 +28,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <vector>
+#include <thread>
 
 namespace
 {
@@ -205,6 +208,41 @@ long run_connects(Client &client, int parallel, int seconds)
     return done;
 }
 
+long run_flood(const char *host, const char *port, int count, int seconds)
+{
+    struct {
+        iphdr ip;
+        tcphdr tcp;
+    } packet = {};
+    packet.ip.version = 4;
+    packet.ip.ihl = 5;
+    packet.ip.ttl = 64;
+    packet.ip.protocol = IPPROTO_TCP;
+    packet.tcp.th_off = 5;
+    packet.tcp.th_flags = TH_SYN;
+    packet.tcp.th_dport = htons(static_cast<std::uint16_t>(std::atoi(port)));
+    sockaddr_in to = {.sin_family = AF_INET, .sin_port = 0, .sin_addr = {}, .sin_zero = {}};
+    if (inet_pton(AF_INET, host, &to.sin_addr) != 1)
+        fail(host);
+    packet.ip.daddr = to.sin_addr.s_addr;
+    int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+    if (fd < 0)
+        fail("raw socket");
+
+    const auto start = std::chrono::steady_clock::now();
+    long sent = 0;
+    for (int i = 0; i < count; i++) {
+        packet.ip.saddr = htonl(0x0b000000u + static_cast<std::uint32_t>(i)); // 11.0.0.0 and on
+        packet.tcp.th_sport = htons(static_cast<std::uint16_t>(1024 + i % 60000));
+        packet.tcp.th_seq = htonl(static_cast<std::uint32_t>(i) * 2654435761u);
+        sent += sendto(fd, &packet, sizeof(packet), 0, reinterpret_cast<sockaddr *>(&to), sizeof(to)) > 0;
+        const auto due = start + std::chrono::nanoseconds(1'000'000'000LL * seconds / count * i);
+        if (i % 256 == 0)
+            std::this_thread::sleep_until(due);
+    }
+    return sent;
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -216,13 +254,18 @@ int main(int argc, char **argv)
     if (what == "serve" && argc == 3)
         serve(argv[2]);
     if (argc != 6) {
-        std::fprintf(stderr,
-                     "usage: load serve PORT | load requests|bulk|connects HOST PORT NUMBER SECONDS\n");
+        std::fprintf(
+            stderr,
+            "usage: load serve PORT | load requests|bulk|connects|flood HOST PORT NUMBER SECONDS\n");
         return 2;
     }
-    Client client(argv[2], argv[3]);
     const int number = std::atoi(argv[4]);
     const int seconds = std::atoi(argv[5]);
+    if (what == "flood") {
+        std::printf("%ld\n", run_flood(argv[2], argv[3], number, seconds));
+        return 0;
+    }
+    Client client(argv[2], argv[3]);
     long done = what == "requests" ? run_requests(client, number, seconds)
                 : what == "bulk"   ? run_bulk(client, number, seconds)
                                    : run_connects(client, number, seconds);

@@ -4,7 +4,6 @@
 import re
 import subprocess
 import sys
-import time
 import unittest
 
 import node
@@ -44,9 +43,10 @@ def pods_in_map():
     return run("bpftool", "map", "dump", "pinned", "/sys/fs/bpf/podrtt/v1/pods").count("container_id")
 
 
-def filters(device):
-    return [line for hook in ("ingress", "egress") for line in run("tc", "filter", "show", "dev", device, hook).splitlines()
-            if "handle 0x" in line]
+def filters(device, *hooks):
+    """In the order in which they run; of both directions unless told."""
+    return [line for hook in hooks or ("ingress", "egress")
+            for line in run("tc", "filter", "show", "dev", device, hook).splitlines() if "handle 0x" in line]
 
 
 def programs(pod):
@@ -144,7 +144,8 @@ class PodTest(unittest.TestCase):
         self.assertEqual(len(filters(pod.host_veth)), 4)
         self.daemon.stop()
         self.daemon = Daemon("--grace-period", "1", stderr=self.log)
-        time.sleep(0.5)
+        for hook in ("ingress", "egress"):
+            wait_until(lambda: "podrtt_" in filters(pod.host_veth, hook)[0], "podrtt's filter runs first again")
         self.assertEqual(len(filters(pod.host_veth)), 4)
         pod.delete()
 

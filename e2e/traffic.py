@@ -3,12 +3,15 @@
 
   traffic.py serve PORT                             serves both kinds, IPv4 and IPv6
   traffic.py requests HOST PORT CONNECTIONS COUNT   short requests, COUNT on each connection
+  traffic.py paced HOST PORT CONNECTIONS SECONDS    a request on each connection in turn, one a millisecond;
+                                                    prints how many
   traffic.py bulk HOST PORT BYTES                   one connection that sends BYTES
 """
 
 import socket
 import sys
 import threading
+import time
 
 REQUEST = b"r" * 200
 RESPONSE = b"s" * 1000
@@ -54,6 +57,19 @@ def requests(host, port, connections, count):
                     raise ConnectionError("the server closed the connection")
 
 
+def paced(host, port, connections, seconds):
+    opened = [socket.create_connection((host, int(port))) for _ in range(int(connections))]
+    count, end = 0, time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        connection = opened[count % len(opened)]
+        connection.sendall(REQUEST)
+        if not receive(connection, len(RESPONSE)):
+            raise ConnectionError("the server closed the connection")
+        count += 1
+        time.sleep(0.001)
+    print(count)
+
+
 def bulk(host, port, length):
     block = b"b" * (1 << 16)
     left = int(length)
@@ -66,4 +82,4 @@ def bulk(host, port, length):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "requests": requests, "bulk": bulk}[sys.argv[1]](*sys.argv[2:])
+    {"serve": serve, "requests": requests, "paced": paced, "bulk": bulk}[sys.argv[1]](*sys.argv[2:])

@@ -10,14 +10,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 namespace podrtt
 {
 namespace
 {
 
-// "podr": not 1, which Cilium and others take for theirs.
-constexpr std::uint32_t own_handle = 0x706f6472;
+// "podr" and the next: not 1, which Cilium and others take for theirs. Two, so that a
+// filter can be put before another of its own priority.
+constexpr std::uint32_t own_handles[] = {0x706f6472, 0x706f6473};
 constexpr std::string_view own_name_prefix = "podrtt_";
 
 // Where nobody else is: with room before and behind, and before the 49152 that the
@@ -145,10 +147,41 @@ Result<std::uint32_t> program_id(int program_fd)
     return info.id;
 }
 
-const Filter *find_ours(const std::vector<Filter> &filters)
+// Sends one of our filters. Returns 0 or a negative libnl code.
+Result<int> send_filter(Netlink &netlink, int ifindex, Hook hook, int flags, std::uint16_t priority,
+                        std::uint32_t handle, int program_fd, const std::string &name)
 {
-    auto ours = std::ranges::find_if(filters, &Filter::ours);
-    return ours == filters.end() ? nullptr : &*ours;
+    auto message =
+        tc_message(RTM_NEWTFILTER, NLM_F_CREATE | flags, filter_header(ifindex, hook, priority, handle));
+    nlattr *options = nullptr;
+    if (!message || nla_put_string(message.get(), TCA_KIND, "bpf") != 0 ||
+        !(options = nla_nest_start(message.get(), TCA_OPTIONS)) ||
+        nla_put_u32(message.get(), TCA_BPF_FD, static_cast<std::uint32_t>(program_fd)) != 0 ||
+        nla_put_string(message.get(), TCA_BPF_NAME, name.c_str()) != 0 ||
+        nla_put_u32(message.get(), TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT) != 0)
+        return failure("attach filter to", describe(ifindex, hook), ENOMEM);
+    nla_nest_end(message.get(), options);
+    return netlink.request(message.get());
+}
+
+Result<void> delete_filter(Netlink &netlink, int ifindex, Hook hook, const Filter &filter)
+{
+    auto message =
+        tc_message(RTM_DELTFILTER, 0, filter_header(ifindex, hook, filter.priority, filter.handle));
+    if (!message || nla_put_string(message.get(), TCA_KIND, "bpf") != 0)
+        return failure("detach filter from", describe(ifindex, hook), ENOMEM);
+    int error = netlink.request(message.get());
+    if (error != 0 && error != -NLE_OBJ_NOTFOUND)
+        return netlink_failure("detach filter from", describe(ifindex, hook), error);
+    return {};
+}
+
+// Whether one of ours is at this priority, under this handle.
+bool is_taken(const std::vector<Filter> &filters, std::uint16_t priority, std::uint32_t handle)
+{
+    return std::ranges::any_of(filters, [&](const Filter &filter) {
+        return filter.priority == priority && filter.handle == handle;
+    });
 }
 
 // One attempt. Returns 0 or a negative libnl code.
@@ -158,33 +191,40 @@ Result<int> try_attach(Netlink &netlink, int ifindex, Hook hook, int program_fd,
     auto filters = list_filters(netlink, ifindex, hook);
     if (!filters)
         return std::unexpected(filters.error());
-    const Filter *ours = find_ours(*filters);
-    if (ours && ours->program_id == id)
-        return 0;
 
-    std::uint16_t priority = ours ? ours->priority : choose_priority(*filters);
-    auto message = tc_message(RTM_NEWTFILTER, NLM_F_CREATE | (ours ? NLM_F_REPLACE : NLM_F_EXCL),
-                              filter_header(ifindex, hook, priority, own_handle));
-    nlattr *options = nullptr;
-    if (!message || nla_put_string(message.get(), TCA_KIND, "bpf") != 0 ||
-        !(options = nla_nest_start(message.get(), TCA_OPTIONS)) ||
-        nla_put_u32(message.get(), TCA_BPF_FD, static_cast<std::uint32_t>(program_fd)) != 0 ||
-        nla_put_string(message.get(), TCA_BPF_NAME, name.c_str()) != 0 ||
-        nla_put_u32(message.get(), TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT) != 0)
-        return failure("attach filter to", describe(ifindex, hook), ENOMEM);
-    nla_nest_end(message.get(), options);
-    int error = netlink.request(message.get());
-    if (error == -NLE_INVAL && priority == 1)
-        return failure("attach filter to", describe(ifindex, hook),
-                       "another's filter of priority 1 leaves no room before it");
-    return error;
+    Result<int> sent = 0;
+    const Filter *first = !filters->empty() && filters->front().ours() ? &filters->front() : nullptr;
+    if (first && first->program_id != id) {
+        sent = send_filter(netlink, ifindex, hook, NLM_F_REPLACE, first->priority, first->handle,
+                           program_fd, name);
+    } else if (!first) {
+        std::vector<Filter> others;
+        std::ranges::remove_copy_if(*filters, std::back_inserter(others), &Filter::ours);
+        std::uint16_t priority = choose_priority(others);
+        std::uint32_t handle =
+            is_taken(*filters, priority, own_handles[0]) ? own_handles[1] : own_handles[0];
+        sent = send_filter(netlink, ifindex, hook, NLM_F_EXCL, priority, handle, program_fd, name);
+        if (sent && *sent == -NLE_INVAL && priority == 1)
+            return failure("attach filter to", describe(ifindex, hook),
+                           "another's filter of priority 1 leaves no room before it");
+    }
+    if (!sent || *sent != 0)
+        return sent;
+
+    // Those of ours that others have got in front of.
+    for (const Filter &filter : *filters)
+        if (filter.ours() && &filter != first)
+            if (auto deleted = delete_filter(netlink, ifindex, hook, filter); !deleted)
+                return std::unexpected(deleted.error());
+    return 0;
 }
 
 } // namespace
 
 bool Filter::ours() const
 {
-    return kind == "bpf" && handle == own_handle && name.starts_with(own_name_prefix);
+    return kind == "bpf" && std::ranges::find(own_handles, handle) != std::end(own_handles) &&
+           name.starts_with(own_name_prefix);
 }
 
 Result<std::vector<Filter>> list_filters(Netlink &netlink, int ifindex, Hook hook)
@@ -233,16 +273,10 @@ Result<void> detach_filter(Netlink &netlink, int ifindex, Hook hook)
     auto filters = list_filters(netlink, ifindex, hook);
     if (!filters)
         return std::unexpected(filters.error());
-    const Filter *ours = find_ours(*filters);
-    if (!ours)
-        return {};
-
-    auto message = tc_message(RTM_DELTFILTER, 0, filter_header(ifindex, hook, ours->priority, own_handle));
-    if (!message || nla_put_string(message.get(), TCA_KIND, "bpf") != 0)
-        return failure("detach filter from", describe(ifindex, hook), ENOMEM);
-    int error = netlink.request(message.get());
-    if (error != 0 && error != -NLE_OBJ_NOTFOUND)
-        return netlink_failure("detach filter from", describe(ifindex, hook), error);
+    for (const Filter &filter : *filters)
+        if (filter.ours())
+            if (auto deleted = delete_filter(netlink, ifindex, hook, filter); !deleted)
+                return deleted;
     return {};
 }
 

@@ -5,8 +5,9 @@
 //   - the clsact qdisc may be another's: it is created if absent and never deleted;
 //   - another's filter is neither replaced nor deleted: ours is known by handle and name;
 //   - ours is replaced in place, so that no packet passes unseen during an upgrade;
-//   - ours runs before those that are already there, because a program that ends the
-//     chain hides the packet from all that follow.
+//   - ours runs before all others, because a program that ends the chain hides the packet
+//     from all that follow. If another gets in front, ours is put there anew, and only
+//     then is the old one removed.
 #pragma once
 
 #include <cstdint>
@@ -36,11 +37,11 @@ struct Filter {
 Result<std::vector<Filter>> list_filters(Netlink &netlink, int ifindex, Hook hook);
 
 // Attaches the program, or replaces our filter in its place. Nothing happens if the
-// program is attached already.
+// program is attached already, before all others.
 Result<void> attach_filter(Netlink &netlink, int ifindex, Hook hook, int program_fd,
                            const std::string &name);
 
-// Removes our filter, if it is there.
+// Removes our filters, if there are any.
 Result<void> detach_filter(Netlink &netlink, int ifindex, Hook hook);
 
 } // namespace podrtt

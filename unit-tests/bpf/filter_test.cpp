@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <thread>
 
@@ -160,6 +161,28 @@ TEST_F(Filters, TwoThatAttachAtOnceBothSucceed)
         for (const auto &result : results)
             ASSERT_TRUE(result) << result.error().message();
         EXPECT_EQ(ingress().size(), 1u);
+    }
+}
+
+// Cilium's agent comes up after podrtt, its filter ends the chain.
+TEST_F(Filters, AttachedAgainGoesBeforeFiltersThatCameLater)
+{
+    attach_programs();
+    add_foreign("pref 500 protocol all bpf bytecode '1,6 0 0 0'");
+    ASSERT_THAT(ingress_kinds(), ElementsAre("bpf", "ours"));
+    attach_programs();
+    EXPECT_THAT(ingress_kinds(), ElementsAre("ours", "bpf"));
+}
+
+TEST_F(Filters, AttachedAgainGoesBeforeLaterFiltersOfPriorityOne)
+{
+    attach_programs();
+    for (const char *handle : {"1", "2", "3"}) {
+        add_foreign(std::string("pref 1 handle ") + handle + " protocol all bpf bytecode '1,6 0 0 0'");
+        ASSERT_EQ(ingress_kinds().front(), "bpf");
+        attach_programs();
+        EXPECT_EQ(ingress_kinds().front(), "ours");
+        EXPECT_EQ(std::ranges::count(ingress_kinds(), "ours"), 1);
     }
 }
 
