@@ -3,6 +3,8 @@
 #ifndef PODRTT_CLOCK_BPF_H
 #define PODRTT_CLOCK_BPF_H
 
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>

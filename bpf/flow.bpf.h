@@ -18,6 +18,7 @@
 #define PODRTT_FLOW_BPF_H
 
 #include "clock.bpf.h"
+#include "event.bpf.h"
 #include "histogram.bpf.h"
 #include "packet.bpf.h"
 
@@ -145,6 +146,32 @@ static __always_inline void flush_floor(struct context *context, enum podrtt_leg
         record_floor(context, leg, floor);
 }
 
+/* ---- live events ------------------------------------------------------------------- */
+
+static __always_inline void report_sample(struct context *context, enum podrtt_leg leg,
+                                          enum podrtt_kind kind, __u32 sample)
+{
+    const struct podrtt_flow *flow = context->flow;
+    struct podrtt_event *event = reserve_event();
+
+    if (!event)
+        return;
+    event->time = clock_ns(&context->clock);
+    event->rtt = (__u64)sample * PODRTT_TIME_UNIT_NS;
+    event->min_rtt = (__u64)flow->min_rtt[leg] * PODRTT_TIME_UNIT_NS;
+    event->bytes[0] = flow->bytes[0];
+    event->bytes[1] = flow->bytes[1];
+    event->packets[0] = flow->packets[0];
+    event->packets[1] = flow->packets[1];
+    __builtin_memcpy(&event->flow, &context->packet.key, sizeof(event->flow));
+    event->ack = context->packet.ack;
+    event->leg = leg;
+    event->kind = kind;
+    event->peer = flow->peer;
+    event->pad = 0;
+    bpf_ringbuf_submit(event, 0);
+}
+
 /* ---- acknowledgement --------------------------------------------------------------- */
 
 /* A probe that was taken by an ACK that ends where the probe ends. */
@@ -176,9 +203,15 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
         count_drop(PODRTT_DROP_STALE);
         return;
     }
-    record_sample(context->packet.key.pod, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA,
-                  context->flow->peer, sample);
+    enum podrtt_kind kind = handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA;
+    record_sample(context->packet.key.pod, leg, kind, context->flow->peer, sample);
     update_floor(context, leg, sample);
+
+    __u32 *min_rtt = &context->flow->min_rtt[leg];
+    if (*min_rtt == 0 || sample < *min_rtt)
+        *min_rtt = sample;
+    if (events_are_read(&context->clock))
+        report_sample(context, leg, kind, sample);
 }
 
 /* The packet's ACK, against the other side's data. */
@@ -353,6 +386,8 @@ static __always_inline void process_segment(struct context *context, enum podrtt
         if (!context->flow)
             return;
     }
+    context->flow->bytes[own] += packet->length;
+    context->flow->packets[own] += context->skb->gso_segs ?: 1;
     if (packet->flags & TCP_RST) {
         delete_flow(context);
         return;

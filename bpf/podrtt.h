@@ -13,7 +13,9 @@
  *   pods            1024              616   at load    0.6 MiB
  *   peers           1024               64   as used   0.06 MiB
  *   peer_names        64               32   at load      2 KiB
- *   drops              5                8   at load       40 B
+ *   drops              6                8   at load       48 B
+ *   settings           1                8   at load        8 B
+ *   events             -                -   at load      1 MiB
  *   totals          8192             1800   as used     14 MiB at most
  *   journal            1             1768   at load      2 KiB
  */
@@ -46,6 +48,8 @@
 #define PODRTT_MAP_DROPS "drops"
 #define PODRTT_MAP_TOTALS "totals"
 #define PODRTT_MAP_JOURNAL "journal"
+#define PODRTT_MAP_SETTINGS "settings"
+#define PODRTT_MAP_EVENTS "events"
 
 #define PODRTT_DEFAULT_FLOWS (128 * 1024)
 #define PODRTT_DEFAULT_HISTOGRAMS 8192
@@ -53,6 +57,7 @@
 #define PODRTT_MAX_PEER_PREFIXES 1024
 #define PODRTT_MAX_PEERS 64
 #define PODRTT_MAX_TOTALS 8192
+#define PODRTT_EVENTS_SIZE (1024 * 1024)
 
 /* ---- pods ----------------------------------------------------------------------- */
 
@@ -159,8 +164,11 @@ enum podrtt_fin {
 /* The header is sized so that, behind the kernel's 48 bytes and the key's 40, each
  * side starts a cache line of its own. */
 struct podrtt_flow {
-    __u8 peer; /* peer class */
-    __u8 pad[39];
+    __u64 bytes[2];   /* of payload, as seen at the veth; indexed by the sender's side */
+    __u32 packets[2]; /* on the wire: a GSO packet is several; wraps */
+    __u32 min_rtt[2]; /* of each leg, units of 32 ns; 0: no sample yet */
+    __u8 peer;        /* peer class */
+    __u8 pad[7];
     struct podrtt_side side[2]; /* indexed by the leg that the side's data measures */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_flow, 168);
@@ -257,8 +265,33 @@ enum podrtt_drop {
     PODRTT_DROP_FRAGMENT,        /* packet: a fragment without a TCP header */
     PODRTT_DROP_STALE,           /* sample: longer than the largest bucket */
     PODRTT_DROP_HISTOGRAMS_FULL, /* sample: no room for a new histogram */
+    PODRTT_DROP_EVENTS_FULL,     /* event: the reader was too slow */
     PODRTT_DROPS,
 };
+
+/* ---- live events ----------------------------------------------------------------- */
+
+struct podrtt_settings {
+    /* Until then (CLOCK_MONOTONIC, nanoseconds) every sample is reported as an event. A
+     * reader moves it on while it reads, so nobody pays for one that was killed. */
+    __u64 events_until;
+};
+
+/* One sample, as it was taken. */
+struct podrtt_event {
+    __u64 time;       /* CLOCK_MONOTONIC, nanoseconds */
+    __u64 rtt;        /* nanoseconds */
+    __u64 min_rtt;    /* of this flow and leg so far, nanoseconds */
+    __u64 bytes[2];   /* as in struct podrtt_flow, this packet included */
+    __u32 packets[2]; /* the same */
+    struct podrtt_flow_key flow;
+    __u32 ack; /* number of the acknowledgement that ended the round trip; host byte order */
+    __u8 leg;
+    __u8 kind;
+    __u8 peer;
+    __u8 pad;
+};
+PODRTT_ASSERT_SIZE(struct podrtt_event, 96);
 
 /* ---- totals of namespaces, kept by user space ------------------------------------ */
 

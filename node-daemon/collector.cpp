@@ -47,6 +47,10 @@ constexpr DropReason packet_drops[] = {
     {PODRTT_DROP_FRAGMENT, "fragment"},
 };
 
+constexpr DropReason event_drops[] = {
+    {PODRTT_DROP_EVENTS_FULL, "reader_too_slow"},
+};
+
 constexpr DropReason sample_drops[] = {
     {PODRTT_DROP_STALE, "stale"},
     {PODRTT_DROP_HISTOGRAMS_FULL, "histogram_map_full"},
@@ -170,6 +174,9 @@ std::vector<MetricFamily> Collector::Collect() const
         drop_family(maps_, "podrtt_ignored_packets_total", "Packets left alone, by reason.", packet_drops));
     families.push_back(
         drop_family(maps_, "podrtt_dropped_samples_total", "Samples left out, by reason.", sample_drops));
+    families.push_back(drop_family(maps_, "podrtt_dropped_events_total",
+                                   "Live events left out, by reason; their samples are in the histograms.",
+                                   event_drops));
     auto build = make_family("podrtt_build_info", "Version of podrtt, always 1.", MetricType::Gauge);
     build.metric.push_back(gauge({{"version", PODRTT_VERSION}}, 1));
     families.push_back(std::move(build));

@@ -6,6 +6,7 @@
 
 #include "daemon.h"
 #include "options.h"
+#include "stream.h"
 #include "top.h"
 
 int main(int argc, char **argv)
@@ -19,9 +20,18 @@ int main(int argc, char **argv)
     spdlog::set_level(spdlog::level::from_str(options->run.log_level));
     const podrtt::Pins pins(options->pin_path);
 
-    auto done = options->subcommand == podrtt::Subcommand::top
-                    ? podrtt::top(pins, options->top, std::cout)
-                    : podrtt::run_daemon(pins, options->run, log);
+    podrtt::Result<void> done;
+    switch (options->subcommand) {
+    case podrtt::Subcommand::run:
+        done = podrtt::run_daemon(pins, options->run, log);
+        break;
+    case podrtt::Subcommand::top:
+        done = podrtt::top(pins, options->top, std::cout);
+        break;
+    case podrtt::Subcommand::stream:
+        done = podrtt::stream(pins, options->stream, std::cout);
+        break;
+    }
     if (!done) {
         log->error("{}", done.error().message());
         return 1;

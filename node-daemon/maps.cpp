@@ -31,6 +31,7 @@ Result<Maps> Maps::open(const Pins &pins)
     auto peers = open_pinned<podrtt_peer_key, std::uint32_t>(pins, PODRTT_MAP_PEERS, error);
     auto peer_names = open_pinned<std::uint32_t, PeerName>(pins, PODRTT_MAP_PEER_NAMES, error);
     auto drops = open_pinned<std::uint32_t, std::uint64_t>(pins, PODRTT_MAP_DROPS, error);
+    auto settings = open_pinned<std::uint32_t, podrtt_settings>(pins, PODRTT_MAP_SETTINGS, error);
     if (error)
         return std::unexpected(*error);
     return Maps{.pods = std::move(*pods),
@@ -39,7 +40,8 @@ Result<Maps> Maps::open(const Pins &pins)
                 .journal = std::move(*journal),
                 .peers = std::move(*peers),
                 .peer_names = std::move(*peer_names),
-                .drops = std::move(*drops)};
+                .drops = std::move(*drops),
+                .settings = std::move(*settings)};
 }
 
 } // namespace podrtt

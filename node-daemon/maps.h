@@ -24,7 +24,8 @@ struct Maps {
     Map<std::uint32_t, podrtt_journal> journal; // one entry, 0
     Map<podrtt_peer_key, std::uint32_t> peers;  // to an index of peer_names
     Map<std::uint32_t, PeerName> peer_names;
-    Map<std::uint32_t, std::uint64_t> drops; // by enum podrtt_drop
+    Map<std::uint32_t, std::uint64_t> drops;      // by enum podrtt_drop
+    Map<std::uint32_t, podrtt_settings> settings; // one entry, 0
 
     // Held while a pod's histograms move into the totals, and by whoever reads both.
     std::unique_ptr<std::mutex> moving = std::make_unique<std::mutex>();

@@ -51,12 +51,19 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     top->add_flag("--once", options.top.once, "Print one picture and end");
     top->add_flag("--json", options.top.json, "Print JSON instead of a table; implies --once");
 
+    CLI::App *stream =
+        app.add_subcommand("stream", "Print every sample as it is taken, a line of JSON each");
+    stream->add_option("--namespace", options.stream.name_space, "Only of pods in this namespace");
+    stream->add_option("--pod", options.stream.pod, "Only of the pod of this name");
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {
         return std::unexpected(app.exit(error));
     }
-    options.subcommand = top->parsed() ? Subcommand::top : Subcommand::run;
+    options.subcommand = top->parsed()      ? Subcommand::top
+                         : stream->parsed() ? Subcommand::stream
+                                            : Subcommand::run;
     options.run.grace_period = std::chrono::seconds(grace_seconds);
     options.top.interval = std::chrono::seconds(interval_seconds);
     options.top.once |= options.top.json;

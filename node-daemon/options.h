@@ -27,13 +27,19 @@ struct TopOptions {
     bool json = false;
 };
 
-enum class Subcommand { run, top };
+struct StreamOptions {
+    std::string name_space; // only pods of this namespace; empty: of all
+    std::string pod;        // only the pod of this name; empty: all
+};
+
+enum class Subcommand { run, top, stream };
 
 struct Options {
     Subcommand subcommand = Subcommand::run;
     std::filesystem::path pin_path = PODRTT_PIN_PATH;
     RunOptions run;
     TopOptions top;
+    StreamOptions stream;
 };
 
 // Reads the command line. When there is nothing to run (--help, or an error, which is

@@ -109,4 +109,26 @@ std::size_t Traffic::flows() const
     return keys<podrtt_flow_key>(bpf_map__fd(skeleton_->maps.flows)).size();
 }
 
+void Traffic::report_until(std::uint64_t until_ns)
+{
+    const std::uint32_t key = 0;
+    const podrtt_settings settings = {until_ns};
+    EXPECT_EQ(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.settings), &key, &settings, BPF_ANY), 0);
+}
+
+std::vector<podrtt_event> Traffic::events()
+{
+    std::vector<podrtt_event> events;
+    auto keep = [](void *to, void *data, std::size_t size) {
+        EXPECT_EQ(size, sizeof(podrtt_event));
+        static_cast<std::vector<podrtt_event> *>(to)->push_back(*static_cast<podrtt_event *>(data));
+        return 0;
+    };
+    ring_buffer *ring = ring_buffer__new(bpf_map__fd(skeleton_->maps.events), keep, &events, nullptr);
+    EXPECT_NE(ring, nullptr);
+    ring_buffer__consume(ring);
+    ring_buffer__free(ring);
+    return events;
+}
+
 } // namespace podrtt

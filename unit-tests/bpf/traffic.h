@@ -44,6 +44,10 @@ public:
     std::uint64_t drops(podrtt_drop reason) const;
     std::size_t flows() const;
 
+    // Live events are reported while the clock is before `until_ns`.
+    void report_until(std::uint64_t until_ns);
+    std::vector<podrtt_event> events(); // since the last call
+
     podrtt_fake_clock_bpf *skeleton() { return skeleton_; }
 
 private:
