@@ -64,6 +64,8 @@ void watch(int epoll, int fd, std::uint32_t events)
     address.sin6_family = AF_INET6;
     address.sin6_port = htons(static_cast<std::uint16_t>(std::atoi(port)));
     int listener = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (listener < 0)
+        fail("socket");
     const int on = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(listener, reinterpret_cast<sockaddr *>(&address), sizeof(address)) != 0 ||
@@ -86,9 +88,10 @@ void watch(int epoll, int fd, std::uint32_t events)
                 continue;
             }
             ssize_t length = read(fd, buffer.data(), buffer.size());
-            if (length == 0 || (length < 0 && errno != EAGAIN))
-                close(fd);
-            else if (length > 0 && buffer[0] == request && write(fd, buffer.data(), message_size) < 0)
+            bool lost = length == 0 || (length < 0 && errno != EAGAIN);
+            if (length > 0 && buffer[0] == request)
+                lost = write(fd, buffer.data(), message_size) < 0;
+            if (lost)
                 close(fd);
         }
     }

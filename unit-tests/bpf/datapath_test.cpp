@@ -13,7 +13,6 @@ namespace
 {
 
 using testing::HasSubstr;
-using testing::Not;
 
 constexpr std::uint32_t few = 1024;
 

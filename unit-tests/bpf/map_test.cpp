@@ -47,7 +47,7 @@ TEST_F(PinnedMap, ListsEveryEntryOnceHoweverMany)
     auto map = TestMap::open(path);
     ASSERT_TRUE(map);
     for (std::uint32_t key = 0; key < 1000; key++)
-        ASSERT_TRUE(map->update(key, key * 2));
+        ASSERT_TRUE(map->update(key, std::uint64_t{key} * 2));
     auto entries = map->entries();
     ASSERT_TRUE(entries);
     EXPECT_EQ(entries->size(), 1000u);

@@ -126,7 +126,7 @@ TEST_P(Ignored, IsCountedAndLeftAlone)
 
 // A SYN, which alone would make a flow, with some of its bytes set.
 Bytes syn_with(std::initializer_list<std::pair<std::size_t, std::uint8_t>> changes,
-               Packet packet = {.flags = SYN})
+               const Packet &packet = {.flags = SYN})
 {
     Bytes bytes = packet.build();
     for (auto [offset, value] : changes)
@@ -157,7 +157,7 @@ const Packet short_authentication = {.flags = SYN,
                                      .extension_headers = {IPPROTO_TCP, 0, 0, 0, 0, 0, 0, 1},
                                      .first_extension = IPPROTO_AH};
 const Packet endless_extensions = {
-    .flags = SYN, .version = 6, .extension_headers = Bytes(8 * 8, 0), .first_extension = IPPROTO_HOPOPTS};
+    .flags = SYN, .version = 6, .extension_headers = Bytes(64, 0), .first_extension = IPPROTO_HOPOPTS};
 
 INSTANTIATE_TEST_SUITE_P(
     , Ignored,
