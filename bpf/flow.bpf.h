@@ -23,7 +23,7 @@
 #include "packet.bpf.h"
 
 /* Data so far beyond what was seen, or an ACK so far behind it, belongs to another
- * connection or is forged: no window is that large (RFC 7323 allows 1 GiB). */
+ * connection or is forged: RFC 7323 allows windows of 1 GiB, but nobody uses them. */
 #define MAX_SEQUENCE_GAP (1 << 28)
 
 /* A SYN that lies no further behind the data seen has been sent before. A new connection
