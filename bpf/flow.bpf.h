@@ -375,7 +375,6 @@ static __always_inline void process_segment(struct context *context, enum podrtt
 {
     enum podrtt_leg other = own == PODRTT_LEG_NETWORK ? PODRTT_LEG_POD : PODRTT_LEG_NETWORK;
     const struct packet *packet = &context->packet;
-    bool sends = packet->length || packet->flags & (TCP_SYN | TCP_FIN);
 
     context->flow = bpf_map_lookup_elem(&flows, &packet->key);
     if (!context->flow) {
@@ -396,7 +395,7 @@ static __always_inline void process_segment(struct context *context, enum podrtt
         acknowledge(context, other);
     if (packet->flags & TCP_SYN)
         send_syn(context, own);
-    else if (sends)
+    else if (packet->length || packet->flags & TCP_FIN)
         send_data(context, own);
 
     if (context->flow->side[own].fin == PODRTT_FIN_ACKED &&

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon.h"
 
-#include <fcntl.h>
 #include <prometheus/exposer.h>
-#include <sys/file.h>
 
-#include <cerrno>
 #include <chrono>
-#include <csignal>
+#include <cstring>
 #include <exception>
 
 #include "bpffs.h"
 #include "collector.h"
+#include "lock.h"
 #include "reconciler.h"
+#include "signals.h"
 #include "totals.h"
 
 namespace podrtt
@@ -22,42 +21,12 @@ namespace
 
 constexpr std::chrono::seconds reconcile_interval{1};
 
-// Signals are waited for between two rounds, never handled in the middle of one. Must
-// be called before other threads start, so that they inherit the mask.
-sigset_t block_signals()
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    return signals;
-}
-
 // The signal that came, or 0 when the time has passed.
 int wait_for_signal(const sigset_t &signals, std::chrono::seconds time)
 {
     const timespec timeout = {time.count(), 0};
     int signal = sigtimedwait(&signals, nullptr, &timeout);
     return signal > 0 ? signal : 0;
-}
-
-// Held as long as the daemon runs: two of them would move the same samples and attach
-// each its own programs.
-Result<Fd> lock_pins(const Pins &pins)
-{
-    std::error_code error;
-    std::filesystem::create_directories(pins.directory(), error);
-    if (error)
-        return failure("create directory", pins.directory(), error.value());
-    Fd fd(open(pins.directory().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd)
-        return failure("open directory", pins.directory(), errno);
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-        return failure("lock directory", pins.directory(),
-                       errno == EWOULDBLOCK ? "another podrttd uses it" : std::strerror(errno));
-    return fd;
 }
 
 // civetweb reports by exceptions that a port is taken.
@@ -76,14 +45,15 @@ Result<std::unique_ptr<prometheus::Exposer>> listen(const std::string &address)
 Result<void> run_daemon(const Pins &pins, const RunOptions &options,
                         const std::shared_ptr<spdlog::logger> &log)
 {
-    const sigset_t signals = block_signals();
+    const sigset_t signals = block_termination_signals();
 
     auto mounted = ensure_bpffs(pins.directory());
     if (!mounted)
         return std::unexpected(mounted.error());
     if (*mounted)
         log->info("mounted a bpffs on /sys/fs/bpf");
-    auto lock = lock_pins(pins);
+    // Two daemons would move the same samples and attach each its own programs.
+    auto lock = lock_directory(pins.directory(), "another podrttd uses it");
     if (!lock)
         return std::unexpected(lock.error());
     if (auto loaded = load_datapath(pins, options.sizes); !loaded)

@@ -114,7 +114,7 @@ void Reconciler::merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &p
     if (auto merged = merge_pod(maps_, from, to); !merged)
         log_->error("{}: {}", describe(pod), merged.error().message());
     else
-        gone_since_.erase(from);
+        forget(from);
 }
 
 void Reconciler::retire(std::uint32_t id, const podrtt_pod &pod)
@@ -123,9 +123,14 @@ void Reconciler::retire(std::uint32_t id, const podrtt_pod &pod)
         log_->error("{}: {}", describe(pod), retired.error().message());
         return;
     }
+    forget(id);
+    log_->info("{}: retired, its samples stay in the totals of the namespace", describe(pod));
+}
+
+void Reconciler::forget(std::uint32_t id)
+{
     gone_since_.erase(id);
     failing_.erase(id);
-    log_->info("{}: retired, its samples stay in the totals of the namespace", describe(pod));
 }
 
 } // namespace podrtt

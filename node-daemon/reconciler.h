@@ -36,6 +36,7 @@ private:
     void note_gone(std::uint32_t id, podrtt_pod pod, Clock::time_point now);
     void merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod);
     void retire(std::uint32_t id, const podrtt_pod &pod);
+    void forget(std::uint32_t id);
 
     Pins pins_;
     Maps &maps_;

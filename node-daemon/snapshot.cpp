@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "snapshot.h"
 
+#include <iterator>
 #include <mutex>
 
 #include "histogram.h"
@@ -27,6 +28,13 @@ SeriesKey series_key(const Key &key, const char *name_space, const char *pod,
 std::string leg_name(podrtt_leg leg)
 {
     return leg == PODRTT_LEG_NETWORK ? "network" : "pod";
+}
+
+std::string kind_name(podrtt_kind kind)
+{
+    static constexpr const char *names[] = {"data", "handshake", "floor"};
+    static_assert(std::size(names) == PODRTT_KINDS);
+    return kind < PODRTT_KINDS ? names[kind] : "unknown";
 }
 
 Result<Snapshot> Snapshot::take(const Maps &maps)

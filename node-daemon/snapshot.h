@@ -32,7 +32,8 @@ struct Snapshot {
     static Result<Snapshot> take(const Maps &maps);
 };
 
-// As they stand in labels: "network", "pod".
+// As they are shown: "network", "pod"; "data", "handshake", "floor".
 std::string leg_name(podrtt_leg leg);
+std::string kind_name(podrtt_kind kind);
 
 } // namespace podrtt

@@ -3,17 +3,11 @@
 
 #include <arpa/inet.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <chrono>
-#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <map>
@@ -21,6 +15,9 @@
 #include <ostream>
 
 #include "handle.h"
+#include "lock.h"
+#include "signals.h"
+#include "snapshot.h"
 
 namespace podrtt
 {
@@ -96,36 +93,10 @@ int on_event(void *reader, void *data, std::size_t size)
     return 0;
 }
 
-// A ring buffer has one reader. The lock is a directory, because a bpffs has no plain files.
-Result<Fd> lock_reader(const Pins &pins)
-{
-    const std::string directory = pins.path("stream");
-    if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
-        return failure("create directory", directory, errno);
-    Fd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd)
-        return failure("open directory", directory, errno);
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-        return failure("lock directory", directory,
-                       errno == EWOULDBLOCK ? "another podrttd stream is reading" : std::strerror(errno));
-    return fd;
-}
-
-Fd open_signals()
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    return Fd(signalfd(-1, &signals, SFD_CLOEXEC));
-}
-
 } // namespace
 
 std::string to_json(const podrtt_event &event, const podrtt_pod *pod, std::int64_t realtime_offset_ns)
 {
-    static constexpr std::array<const char *, PODRTT_KINDS> kinds = {"data", "handshake", "floor"};
     const bool network = event.leg == PODRTT_LEG_NETWORK;
     const std::string pod_address = address_text(event.flow.pod_address);
     const std::string peer_address = address_text(event.flow.peer_address);
@@ -135,8 +106,8 @@ std::string to_json(const podrtt_event &event, const podrtt_pod *pod, std::int64
          static_cast<double>(static_cast<std::int64_t>(event.time) + realtime_offset_ns) * 1e-9},
         {"namespace", pod ? pod->name_space : ""},
         {"pod", pod ? pod->name : ""},
-        {"leg", network ? "network" : "pod"},
-        {"kind", event.kind < kinds.size() ? kinds[event.kind] : "unknown"},
+        {"leg", leg_name(static_cast<podrtt_leg>(event.leg))},
+        {"kind", kind_name(static_cast<podrtt_kind>(event.kind))},
         // As of the data that was measured.
         {"src_ip", network ? pod_address : peer_address},
         {"src_port", ntohs(network ? event.flow.pod_port : event.flow.peer_port)},
@@ -160,7 +131,8 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, std::ostream
     auto maps = Maps::open(pins);
     if (!maps)
         return std::unexpected(maps.error());
-    auto lock = lock_reader(pins);
+    // A ring buffer has one reader.
+    auto lock = lock_directory(pins.path("stream"), "another podrttd stream is reading");
     if (!lock)
         return std::unexpected(lock.error());
     Fd events(bpf_obj_get(pins.path(PODRTT_MAP_EVENTS).c_str()));
@@ -170,8 +142,8 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, std::ostream
     RingBuffer ring(ring_buffer__new(events.get(), on_event, &reader, nullptr));
     if (!ring)
         return failure("read", pins.path(PODRTT_MAP_EVENTS), errno);
-    Fd signals = open_signals();
-    std::signal(SIGPIPE, SIG_IGN);
+    const sigset_t termination = block_termination_signals();
+    Fd signals(signalfd(-1, &termination, SFD_CLOEXEC));
 
     bool ended = false;
     while (!ended && out) {

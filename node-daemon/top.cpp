@@ -50,9 +50,6 @@ void print_table(const Snapshot &snapshot, std::ostream &out)
     }
 }
 
-constexpr const char *kind_names[] = {"data", "handshake", "floor"};
-static_assert(std::size(kind_names) == PODRTT_KINDS);
-
 void print_json(const Snapshot &snapshot, std::ostream &out)
 {
     auto series = nlohmann::ordered_json::array();
@@ -61,7 +58,7 @@ void print_json(const Snapshot &snapshot, std::ostream &out)
                           {"pod", key.pod},
                           {"leg", leg_name(key.leg)},
                           {"peer", key.peer},
-                          {"kind", kind_names[key.kind]},
+                          {"kind", kind_name(key.kind)},
                           {"samples", sample_count(histogram)},
                           {"sum_seconds", static_cast<double>(histogram.sum) * 1e-9},
                           {"p50_seconds", quantile(histogram, 0.5)},

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "error.h"
+#include "fd.h"
+
+namespace podrtt
+{
+
+// Creates the directory, if it is missing, and locks it for as long as the Fd lives. A
+// directory, because a bpffs has no plain files. `holder` is who has it if this fails.
+Result<Fd> lock_directory(const std::string &directory, const std::string &holder);
+
+} // namespace podrtt

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <csignal>
+
+namespace podrtt
+{
+
+// Blocks the signals that end the process, so that they are waited for where nothing is
+// half done, and returns them; ignores SIGPIPE. Must be called before other threads start,
+// so that they inherit the mask.
+sigset_t block_termination_signals();
+
+} // namespace podrtt
