@@ -20,7 +20,7 @@ static __always_inline int look_up(struct __sk_buff *skb, enum direction directi
     struct packet packet = {};
 
     packet.key.pod = skb->ifindex;
-    if (!parse_packet(skb, direction, &packet))
+    if (parse_packet(skb, direction, &packet) != PARSE_TCP)
         return TC_ACT_UNSPEC;
     struct podrtt_flow *flow = bpf_map_lookup_elem(&seen, &packet.key);
     if (flow) {

@@ -9,16 +9,17 @@
 
 #include "podrtt.h"
 
-/* Packets and samples left out, by enum podrtt_drop. */
+/* What was left out, by enum podrtt_drop. User space maps it into its memory, to count too. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, PODRTT_DROPS);
     __type(key, __u32);
     __type(value, __u64);
     __uint(pinning, LIBBPF_PIN_BY_NAME);
 } drops SEC(".maps");
 
-static __always_inline void count_drop(enum podrtt_drop reason)
+static __noinline void count_drop(enum podrtt_drop reason)
 {
     __u32 key = reason;
     __u64 *count = bpf_map_lookup_elem(&drops, &key);

@@ -6,12 +6,12 @@
 #include "clock.bpf.h"
 #include "drop.bpf.h"
 
-/* Whether anybody reads; written by user space. */
+/* By enum podrtt_setting; written by user space. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
+    __uint(max_entries, PODRTT_SETTINGS);
     __type(key, __u32);
-    __type(value, struct podrtt_settings);
+    __type(value, __u64);
     __uint(pinning, LIBBPF_PIN_BY_NAME);
 } settings SEC(".maps");
 
@@ -24,10 +24,10 @@ struct {
 
 static __always_inline bool events_are_read(struct clock *clock)
 {
-    __u32 key = 0;
-    struct podrtt_settings *setting = bpf_map_lookup_elem(&settings, &key);
+    __u32 key = PODRTT_SETTING_EVENTS_UNTIL;
+    __u64 *until = bpf_map_lookup_elem(&settings, &key);
 
-    return setting && setting->events_until && clock_ns(clock) < setting->events_until;
+    return until && *until && clock_ns(clock) < *until;
 }
 
 /* Room for one event, to be submitted; NULL, and counted, if there is none. */

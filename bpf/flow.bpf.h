@@ -52,18 +52,20 @@ struct {
 /* What the rule works on: one packet, and the flow it belongs to. */
 struct context {
     struct __sk_buff *skb;
-    struct packet packet;
+    const struct packet *packet;
     struct podrtt_flow *flow;
     struct clock clock;
 };
-
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
-#define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
 /* Sequence numbers and TSvals wrap (RFC 9293, 3.4; RFC 7323, 5.2). */
 static __always_inline bool is_after(__u32 a, __u32 b)
 {
     return (__s32)(a - b) > 0;
+}
+
+static __always_inline enum podrtt_leg other_leg(enum podrtt_leg leg)
+{
+    return leg == PODRTT_LEG_NETWORK ? PODRTT_LEG_POD : PODRTT_LEG_NETWORK;
 }
 
 static __always_inline __u32 probe_end(__u64 probe)
@@ -81,19 +83,18 @@ static __always_inline bool swap_probe(struct podrtt_side *side, int slot, __u64
     return __sync_val_compare_and_swap(&side->probe[slot], from, to) == from;
 }
 
-/* Slots are armed in turn. Two CPUs that arm one at the same time lose one of the two
- * probes, no more. */
+/* Two CPUs that arm one slot at the same time lose one of the two probes, no more. */
 static __always_inline void arm_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time,
                                      __u32 tsval)
 {
     /* Before the probe itself: whoever takes that reads the TSval. */
     WRITE_ONCE(side->tsval[slot], tsval);
     WRITE_ONCE(side->probe[slot], (__u64)end << 32 | time);
-    side->next = (__u8)(slot + 1);
+    side->last = slot;
 }
 
 /* Frees the slots whose data ends after `seq`. */
-static __always_inline void discard_probes_after(struct podrtt_side *side, __u32 seq)
+static __noinline void discard_probes_after(struct podrtt_side *side, __u32 seq)
 {
     for (int i = 0; i < PODRTT_PROBES; i++) {
         __u64 probe = READ_ONCE(side->probe[i]);
@@ -102,7 +103,7 @@ static __always_inline void discard_probes_after(struct podrtt_side *side, __u32
     }
 }
 
-static __always_inline void discard_probes(struct podrtt_side *side)
+static __noinline void discard_probes(struct podrtt_side *side)
 {
     for (int i = 0; i < PODRTT_PROBES; i++)
         swap_probe(side, i, READ_ONCE(side->probe[i]), 0);
@@ -110,25 +111,34 @@ static __always_inline void discard_probes(struct podrtt_side *side)
 
 /* ---- floor ------------------------------------------------------------------------ */
 
-static __always_inline void record_floor(struct context *context, enum podrtt_leg leg, __u64 floor)
+static __noinline void record_floor(struct context *context, enum podrtt_leg leg, __u64 floor)
 {
-    record_sample(context->packet.key.pod, leg, PODRTT_KIND_FLOOR, context->flow->peer, floor >> 32);
+    record_sample(context->packet->key.pod, leg, PODRTT_KIND_FLOOR, context->flow->peer, floor >> 32);
 }
 
-/* Keeps the smallest sample of a window; the first sample after its end records it. */
-static __always_inline void update_floor(struct context *context, enum podrtt_leg leg, __u32 sample)
+static __always_inline __u32 floor_tick(struct context *context)
 {
-    struct podrtt_side *side = &context->flow->side[leg];
-    __u32 tick = (__u32)(clock_ns(&context->clock) >> PODRTT_FLOOR_TICK_SHIFT);
+    return (__u32)(clock_ns(&context->clock) >> PODRTT_FLOOR_TICK_SHIFT);
+}
+
+static __always_inline bool is_floor_over(__u64 floor, __u32 tick)
+{
+    return floor && tick - (__u32)floor >= PODRTT_FLOOR_WINDOW_TICKS;
+}
+
+static __noinline void lower_floor(struct context *context, enum podrtt_leg leg, __u32 sample)
+{
+    __u64 *place = &context->flow->floor[leg];
+    __u32 tick = floor_tick(context);
 
     /* Another CPU may change it meanwhile; a third one in the same moment, hardly. */
     for (int i = 0; i < 3; i++) {
-        __u64 floor = READ_ONCE(side->floor);
-        bool over = floor && tick - (__u32)floor >= PODRTT_FLOOR_WINDOW_TICKS;
+        __u64 floor = READ_ONCE(*place);
+        bool over = is_floor_over(floor, tick);
         if (floor && !over && sample >= floor >> 32)
             return;
         __u64 updated = (__u64)sample << 32 | (floor && !over ? (__u32)floor : tick);
-        if (__sync_val_compare_and_swap(&side->floor, floor, updated) != floor)
+        if (__sync_val_compare_and_swap(place, floor, updated) != floor)
             continue;
         if (over)
             record_floor(context, leg, floor);
@@ -136,20 +146,35 @@ static __always_inline void update_floor(struct context *context, enum podrtt_le
     }
 }
 
-/* Records what an ending connection has left. */
-static __always_inline void flush_floor(struct context *context, enum podrtt_leg leg)
+/* Keeps the smallest sample of a window; the first sample after its end records it. */
+static __always_inline void update_floor(struct context *context, enum podrtt_leg leg, __u32 sample)
 {
-    struct podrtt_side *side = &context->flow->side[leg];
-    __u64 floor = READ_ONCE(side->floor);
+    __u64 floor = READ_ONCE(context->flow->floor[leg]);
 
-    if (floor && __sync_val_compare_and_swap(&side->floor, floor, 0) == floor)
+    if (unlikely(!floor || sample < floor >> 32 || is_floor_over(floor, floor_tick(context))))
+        lower_floor(context, leg, sample);
+}
+
+/* Records what an ending connection has left. */
+static __noinline void flush_floor(struct context *context, enum podrtt_leg leg)
+{
+    __u64 *place = &context->flow->floor[leg];
+    __u64 floor = READ_ONCE(*place);
+
+    if (floor && __sync_val_compare_and_swap(place, floor, 0) == floor)
         record_floor(context, leg, floor);
+}
+
+static __noinline void flush_floors(struct context *context)
+{
+    flush_floor(context, PODRTT_LEG_NETWORK);
+    flush_floor(context, PODRTT_LEG_POD);
 }
 
 /* ---- live events ------------------------------------------------------------------- */
 
-static __always_inline void report_sample(struct context *context, enum podrtt_leg leg,
-                                          enum podrtt_kind kind, __u32 sample)
+static __noinline void report_sample(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,
+                                     __u32 sample)
 {
     const struct podrtt_flow *flow = context->flow;
     struct podrtt_event *event = reserve_event();
@@ -158,18 +183,73 @@ static __always_inline void report_sample(struct context *context, enum podrtt_l
         return;
     event->time = clock_ns(&context->clock);
     event->rtt = (__u64)sample * PODRTT_TIME_UNIT_NS;
-    event->min_rtt = (__u64)flow->min_rtt[leg] * PODRTT_TIME_UNIT_NS;
-    event->bytes[0] = flow->bytes[0];
-    event->bytes[1] = flow->bytes[1];
-    event->packets[0] = flow->packets[0];
-    event->packets[1] = flow->packets[1];
-    __builtin_memcpy(&event->flow, &context->packet.key, sizeof(event->flow));
-    event->ack = context->packet.ack;
+    event->min_rtt = (__u64)flow->side[leg].min_rtt * PODRTT_TIME_UNIT_NS;
+    for (int i = 0; i < PODRTT_LEGS; i++) {
+        event->bytes[i] = flow->side[i].bytes;
+        event->packets[i] = flow->side[i].packets;
+    }
+    __builtin_memcpy(&event->flow, &context->packet->key, sizeof(event->flow));
+    event->ack = context->packet->ack;
     event->leg = leg;
     event->kind = kind;
     event->peer = flow->peer;
     event->pad = 0;
     bpf_ringbuf_submit(event, 0);
+}
+
+/* ---- counts of connections ----------------------------------------------------------- */
+
+static __noinline void count_flow(struct context *context, enum podrtt_matching matching)
+{
+    struct podrtt_flow *flow = context->flow;
+    __u8 as = matching == PODRTT_MATCHING_NONE ? PODRTT_COUNTED_ONE_WAY : PODRTT_COUNTED_MATCHED;
+
+    if (flow->counted & as)
+        return;
+    flow->counted |= as;
+    count_connection(context->packet->key.pod, matching);
+}
+
+/* A connection of which both ends have been seen. */
+static __noinline void count_matched(struct context *context)
+{
+    struct timestamps timestamps;
+
+    count_flow(context, read_timestamps(context->skb, context->packet, &timestamps)
+                            ? PODRTT_MATCHING_TIMESTAMPS
+                            : PODRTT_MATCHING_SEQUENCE);
+}
+
+/* A packet that acknowledges what was never seen. If it goes on where the SYN or SYN-ACK of
+ * its own end began, then packets of the other direction do not come by here. A SYN-ACK
+ * alone says nothing: it may be a stray one, which the other end will refuse. */
+static __noinline void note_one_way(struct context *context, enum podrtt_leg unseen)
+{
+    const struct podrtt_side *own = &context->flow->side[other_leg(unseen)];
+
+    if (own->phase >= PODRTT_SYN_SENT && !(context->packet->flags & TCP_SYN) &&
+        !context->flow->side[unseen].packets)
+        count_flow(context, PODRTT_MATCHING_NONE);
+}
+
+/* ---- samples ------------------------------------------------------------------------ */
+
+/* False if it is too old to be one. */
+static __always_inline bool take_sample(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,
+                                        __u32 sample)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+
+    if (unlikely(sample > PODRTT_MAX_SAMPLE)) {
+        count_drop(PODRTT_DROP_STALE);
+        return false;
+    }
+    record_sample(context->packet->key.pod, leg, kind, context->flow->peer, sample);
+    if (side->min_rtt == 0 || sample < side->min_rtt)
+        side->min_rtt = sample;
+    if (unlikely(events_are_read(&context->clock)))
+        report_sample(context, leg, kind, sample);
+    return true;
 }
 
 /* ---- acknowledgement --------------------------------------------------------------- */
@@ -186,11 +266,12 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
         side->phase = PODRTT_SYNCED;
     if (time == TIME_UNKNOWN) {
         side->phase = PODRTT_SYNCED;
+        count_matched(context);
         return;
     }
 
     struct timestamps answer;
-    bool echoes = side->timestamps && read_timestamps(context->skb, &context->packet, &answer);
+    bool echoes = side->timestamps && read_timestamps(context->skb, context->packet, &answer);
     if (echoes && is_after(answer.tsecr, tsval))
         return;
     /* Of several SYNs the last one has armed the slot: only its echo tells that it, and
@@ -199,29 +280,20 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
         return;
 
     __u32 sample = clock_time(&context->clock) - time;
-    if (sample > PODRTT_MAX_SAMPLE) {
-        count_drop(PODRTT_DROP_STALE);
-        return;
-    }
-    enum podrtt_kind kind = handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA;
-    record_sample(context->packet.key.pod, leg, kind, context->flow->peer, sample);
-    update_floor(context, leg, sample);
-
-    __u32 *min_rtt = &context->flow->min_rtt[leg];
-    if (*min_rtt == 0 || sample < *min_rtt)
-        *min_rtt = sample;
-    if (events_are_read(&context->clock))
-        report_sample(context, leg, kind, sample);
+    if (take_sample(context, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA, sample))
+        update_floor(context, leg, sample);
 }
 
 /* The packet's ACK, against the other side's data. */
 static __always_inline void acknowledge(struct context *context, enum podrtt_leg leg)
 {
     struct podrtt_side *side = &context->flow->side[leg];
-    __u32 ack = context->packet.ack;
+    __u32 ack = context->packet->ack;
 
-    if (side->phase == PODRTT_UNSEEN)
+    if (unlikely(side->phase == PODRTT_UNSEEN)) {
+        note_one_way(context, leg);
         return;
+    }
 
     /* Data that was never seen is acknowledged, or data seen is far beyond what the
      * receiver has: what is known of this side is wrong. Start again with its next data. */
@@ -261,15 +333,26 @@ static __always_inline __u32 read_tsval(struct context *context, struct podrtt_s
 {
     struct timestamps timestamps = {};
 
-    side->timestamps = read_timestamps(context->skb, &context->packet, &timestamps);
+    side->timestamps = read_timestamps(context->skb, context->packet, &timestamps);
     return timestamps.tsval;
 }
 
-/* A SYN begins a connection, on this side; the other side's SYN will do the same there. */
-static __always_inline void send_syn(struct context *context, enum podrtt_leg leg)
+/* What is known of a side begins with this packet: whatever acknowledges it is news. */
+static __always_inline void begin_side(struct context *context, enum podrtt_leg leg, __u32 end,
+                                       enum podrtt_phase phase)
 {
     struct podrtt_side *side = &context->flow->side[leg];
-    const struct packet *packet = &context->packet;
+
+    side->end = end;
+    side->phase = phase;
+    context->flow->side[other_leg(leg)].acked = context->packet->seq;
+}
+
+/* A SYN begins a connection, on this side; the other side's SYN will do the same there. */
+static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    const struct packet *packet = context->packet;
     __u32 acknowledged_by = packet->seq + 1; /* even if the SYN carries data (RFC 7413) */
     __u32 end = acknowledged_by + packet->length;
     bool again = side->phase >= PODRTT_SYN_SENT && side->end - acknowledged_by < MAX_SYN_DISTANCE;
@@ -280,9 +363,12 @@ static __always_inline void send_syn(struct context *context, enum podrtt_leg le
         side->phase = PODRTT_SYN_RESENT;
     } else {
         flush_floor(context, leg);
-        side->end = end;
-        side->phase = PODRTT_SYN_SENT;
+        begin_side(context, leg, end, PODRTT_SYN_SENT);
         side->fin = PODRTT_FIN_NONE;
+        if (!(packet->flags & TCP_ACK))
+            context->flow->counted = 0;
+        else if (context->flow->side[other_leg(leg)].phase != PODRTT_UNSEEN)
+            count_matched(context);
     }
     arm_slot(side, 0, acknowledged_by, clock_time(&context->clock), tsval);
 }
@@ -303,16 +389,15 @@ static __always_inline bool is_worth_a_probe(bool answered, bool ends_write, boo
 static __always_inline void send_data(struct context *context, enum podrtt_leg leg)
 {
     struct podrtt_side *side = &context->flow->side[leg];
-    const struct packet *packet = &context->packet;
+    const struct packet *packet = context->packet;
     bool fin = packet->flags & TCP_FIN;
     __u32 end = packet->seq + packet->length + fin;
 
-    if (fin)
+    if (fin && side->fin == PODRTT_FIN_NONE)
         side->fin = PODRTT_FIN_SENT;
     if (side->phase == PODRTT_UNSEEN) {
         /* It may be a retransmission; what is sent after its ACK's arrival is not. */
-        side->end = end;
-        side->phase = PODRTT_WAITING;
+        begin_side(context, leg, end, PODRTT_WAITING);
         arm_slot(side, 0, end, TIME_UNKNOWN, 0);
         return;
     }
@@ -329,10 +414,15 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     /* A FIN without data may be acknowledged at once or by the receiver's own FIN. */
     if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
         return;
-    __u32 slot = side->next % PODRTT_PROBES;
-    if (READ_ONCE(side->probe[slot]))
+    /* The first free slot: requests and responses, which are many, always use the same. */
+    __u32 slot = 0;
+    while (slot < PODRTT_PROBES && READ_ONCE(side->probe[slot]))
+        slot++;
+    if (slot == PODRTT_PROBES)
         return;
-    __u32 last = (slot - 1) % PODRTT_PROBES;
+    __u32 last = side->last;
+    if (last >= PODRTT_PROBES) /* never; the verifier cannot know */
+        return;
     bool answered = !READ_ONCE(side->probe[last]);
     bool ends_write = packet->flags & TCP_PSH;
     __u32 tsval = read_tsval(context, side);
@@ -362,45 +452,105 @@ static __noinline struct podrtt_flow *create_flow(const struct packet *packet)
     return bpf_map_lookup_elem(&flows, &packet->key);
 }
 
-/* Forgets a connection that is over, so that it takes no room from the living. */
-static __always_inline void delete_flow(struct context *context)
+/* A flow that begins with this packet; NULL if there is none to begin, or no room. */
+static __noinline struct podrtt_flow *begin_flow(const struct packet *packet)
 {
-    flush_floor(context, PODRTT_LEG_NETWORK);
-    flush_floor(context, PODRTT_LEG_POD);
-    bpf_map_delete_elem(&flows, &context->packet.key);
+    /* Only what arms a probe is worth an entry. */
+    if (packet->flags & TCP_RST || !(packet->length || packet->flags & TCP_SYN))
+        return NULL;
+    return create_flow(packet);
 }
 
-/* Takes one segment into account; `own` is the leg that its sender's data measures. */
-static __always_inline void process_segment(struct context *context, enum podrtt_leg own)
+/* Takes one segment into account; `own` is the leg that its sender's data measures. True if
+ * the connection is over, so that it takes no room from the living. */
+static __always_inline bool process_segment(struct __sk_buff *skb, const struct packet *packet,
+                                            struct podrtt_flow *flow, enum podrtt_leg own)
 {
-    enum podrtt_leg other = own == PODRTT_LEG_NETWORK ? PODRTT_LEG_POD : PODRTT_LEG_NETWORK;
-    const struct packet *packet = &context->packet;
-
-    context->flow = bpf_map_lookup_elem(&flows, &packet->key);
-    if (!context->flow) {
-        /* Only what arms a probe is worth an entry. */
-        if (packet->flags & TCP_RST || !(packet->length || packet->flags & TCP_SYN))
-            return;
-        context->flow = create_flow(packet);
-        if (!context->flow)
-            return;
+    struct context context = {.skb = skb, .packet = packet, .flow = flow};
+    struct podrtt_side *side = &flow->side[own];
+    side->bytes += packet->length;
+    side->packets++;
+    if (unlikely(packet->flags & TCP_RST)) {
+        flush_floors(&context);
+        return true;
     }
-    context->flow->bytes[own] += packet->length;
-    context->flow->packets[own] += context->skb->gso_segs ?: 1;
-    if (packet->flags & TCP_RST) {
-        delete_flow(context);
+    /* Most data of one-way bulk acknowledges nothing new: the other side's cache line,
+     * which the other CPU writes, is left alone then. */
+    if (packet->flags & TCP_ACK && packet->ack != side->acked) {
+        side->acked = packet->ack;
+        acknowledge(&context, other_leg(own));
+    }
+    if (unlikely(packet->flags & TCP_SYN))
+        send_syn(&context, own);
+    else if (packet->length || packet->flags & TCP_FIN)
+        send_data(&context, own);
+
+    if (unlikely(side->fin == PODRTT_FIN_ACKED) && flow->side[other_leg(own)].fin == PODRTT_FIN_ACKED) {
+        flush_floors(&context);
+        return true;
+    }
+    return false;
+}
+
+/* ---- ICMP echo ------------------------------------------------------------------------ */
+
+/* Distinguishes the sequence number 0 from a free slot. */
+#define ECHO_END(sequence) ((sequence) | 1u << 16)
+
+/* A request arms a slot, the oldest if none is free. One that is sent twice cannot be told
+ * from the first one by its reply. */
+static __always_inline void send_echo(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    __u32 end = ECHO_END(context->packet->seq);
+    __u32 slot = side->last + 1;
+    bool twice = false;
+
+    barrier_var(slot); /* so that what is compared is what is used, as the verifier wants it */
+    if (slot >= PODRTT_PROBES)
+        slot = 0;
+    for (int i = 0; i < PODRTT_PROBES; i++) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        if (probe && probe_end(probe) == end)
+            twice = swap_probe(side, i, probe, 0);
+    }
+    if (!twice)
+        arm_slot(side, slot, end, clock_time(&context->clock), 0);
+}
+
+static __always_inline void answer_echo(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+
+    for (int i = 0; i < PODRTT_PROBES; i++) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        if (!probe || probe_end(probe) != ECHO_END(context->packet->seq) || !swap_probe(side, i, probe, 0))
+            continue;
+        __u32 sample = clock_time(&context->clock) - probe_time(probe);
+        take_sample(context, leg, PODRTT_KIND_ECHO, sample);
         return;
     }
-    if (packet->flags & TCP_ACK)
-        acknowledge(context, other);
-    if (packet->flags & TCP_SYN)
-        send_syn(context, own);
-    else if (packet->length || packet->flags & TCP_FIN)
-        send_data(context, own);
+}
 
-    if (context->flow->side[own].fin == PODRTT_FIN_ACKED &&
-        context->flow->side[other].fin == PODRTT_FIN_ACKED)
-        delete_flow(context);
+/* Takes one ICMP echo message into account, if that is wanted. */
+static __noinline void process_echo(struct __sk_buff *skb, const struct packet *packet, enum podrtt_leg own)
+{
+    __u32 key = PODRTT_SETTING_ECHO;
+    __u64 *wanted = bpf_map_lookup_elem(&settings, &key);
+
+    if (!wanted || !*wanted)
+        return;
+    struct context context = {.skb = skb, .packet = packet};
+    context.flow = bpf_map_lookup_elem(&flows, &packet->key);
+    if (!context.flow && packet->flags & ECHO_REQUEST)
+        context.flow = create_flow(packet);
+    if (!context.flow)
+        return;
+    context.flow->side[own].packets++;
+    if (packet->flags & ECHO_REQUEST)
+        send_echo(&context, own);
+    else
+        answer_echo(&context, other_leg(own));
 }
 
 #endif

@@ -29,24 +29,36 @@ static __always_inline struct podrtt_histogram *find_histogram(const struct podr
     return bpf_map_lookup_elem(&histograms, key);
 }
 
-/* Records a sample in units of 32 ns, at most PODRTT_MAX_SAMPLE. Not static, so that the verifier looks at
- * it once. Returns 0: such a function must return a number. */
-__noinline int record_sample(__u32 pod, __u8 leg, __u8 kind, __u8 peer, __u32 sample)
+/* Records a sample in units of 32 ns, at most PODRTT_MAX_SAMPLE. */
+static __always_inline void record_sample(__u32 pod, enum podrtt_leg leg, enum podrtt_kind kind, __u8 peer,
+                                          __u32 sample)
 {
     struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = kind, .peer = peer};
 
     struct podrtt_histogram *histogram = find_histogram(&key);
     if (!histogram) {
         count_drop(PODRTT_DROP_HISTOGRAMS_FULL);
-        return 0;
+        return;
     }
 
     __u32 bucket = podrtt_bucket(sample);
     if (bucket >= PODRTT_BUCKETS) /* never; the verifier cannot know */
-        return 0;
+        return;
     __sync_fetch_and_add(&histogram->bucket[bucket], 1);
     __sync_fetch_and_add(&histogram->sum, (__u64)sample * PODRTT_TIME_UNIT_NS);
-    return 0;
+    return;
+}
+
+/* Counts a connection of a pod. */
+static __noinline void count_connection(__u32 pod, enum podrtt_matching matching)
+{
+    struct podrtt_histogram_key key = {.pod = pod, .kind = PODRTT_KIND_CONNECTIONS};
+
+    struct podrtt_histogram *counts = find_histogram(&key);
+    if (counts)
+        __sync_fetch_and_add(&counts->bucket[matching], 1);
+    else
+        count_drop(PODRTT_DROP_HISTOGRAMS_FULL);
 }
 
 #endif

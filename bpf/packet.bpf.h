@@ -15,11 +15,13 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "compiler.bpf.h"
 #include "drop.bpf.h"
 
 #define MAX_VLAN_TAGS 2         /* IEEE 802.1ad: QinQ */
 #define MAX_EXTENSION_HEADERS 6 /* RFC 8200, 4.1: each of the kinds below at most once or twice */
-#define MAX_HEADERS_LENGTH 256  /* bytes made linear when the headers are not */
+#define MAX_EXTENSIONS_LENGTH (MAX_EXTENSION_HEADERS * (8 + 255 * 8))
+#define MAX_HEADERS_LENGTH 256 /* bytes made linear when the headers are not */
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV6_FRAGMENT_OFFSET 0xfff8
@@ -31,6 +33,12 @@
 #define TCP_RST 0x04
 #define TCP_PSH 0x08
 #define TCP_ACK 0x10
+
+#define ICMP_ECHO_REQUEST 8 /* RFC 792 */
+#define ICMP_ECHO_REPLY 0
+#define ICMPV6_ECHO_REQUEST 128 /* RFC 4443, 4.1 */
+#define ICMPV6_ECHO_REPLY 129
+#define ECHO_REQUEST 1
 
 #define TCP_OPTION_END 0
 #define TCP_OPTION_NOP 1
@@ -55,9 +63,9 @@ struct packet {
     struct podrtt_flow_key key;
     __u32 seq;
     __u32 ack;
-    __u32 length; /* bytes of payload */
-    __u32 flags;  /* TCP_FIN … */
-    bool partial; /* the first of several IP fragments */
+    __u32 length;  /* bytes of payload */
+    __u32 flags;   /* TCP_FIN … */
+    __u32 partial; /* the first of several IP fragments */
     __u32 options_offset;
     __u32 options_length;         /* 0 if there is nothing in them left to look for */
     struct timestamps timestamps; /* if they stand where they usually do */
@@ -65,7 +73,8 @@ struct packet {
 
 enum parse_result {
     PARSE_TCP,
-    PARSE_OTHER,      /* no TCP segment, or not all of one */
+    PARSE_ICMP,       /* an ICMP echo message; from parse_ipv4() and parse_ipv6() any of ICMP */
+    PARSE_OTHER,      /* neither, or not all of it */
     PARSE_NOT_LINEAR, /* the headers reach beyond the linear part */
 };
 
@@ -99,7 +108,7 @@ static __always_inline void *take(struct cursor *cursor, __u32 bytes)
 {
     void *taken = cursor->position;
 
-    if (taken + bytes > cursor->data_end)
+    if (unlikely(taken + bytes > cursor->data_end))
         return NULL;
     cursor->position = taken + bytes;
     cursor->offset += bytes;
@@ -115,7 +124,7 @@ static __always_inline __be16 parse_ethernet(struct cursor *cursor)
         return 0;
     __be16 protocol = ethernet->h_proto;
     for (int i = 0; i < MAX_VLAN_TAGS; i++) {
-        if (protocol != bpf_htons(ETH_P_8021Q) && protocol != bpf_htons(ETH_P_8021AD))
+        if (likely(protocol != bpf_htons(ETH_P_8021Q) && protocol != bpf_htons(ETH_P_8021AD)))
             break;
         struct vlan_tag *tag = take(cursor, sizeof(*tag));
         if (!tag)
@@ -155,7 +164,7 @@ static __always_inline __u8 *destination_address(struct podrtt_flow_key *key, en
  */
 static __always_inline __u32 ip_length(const struct __sk_buff *skb, __u32 said, __u32 ip_offset)
 {
-    return said == 0 && skb->gso_size ? skb->len - ip_offset : said;
+    return unlikely(said == 0) && skb->gso_size ? skb->len - ip_offset : said;
 }
 
 /* Both IP parsers leave the cursor at the TCP header and the bytes from there on,
@@ -171,17 +180,18 @@ static __always_inline enum parse_result parse_ipv4(const struct __sk_buff *skb,
 
     if (!ip)
         return PARSE_NOT_LINEAR;
-    if (ip->protocol != IPPROTO_TCP)
+    bool icmp = ip->protocol == IPPROTO_ICMP;
+    if (unlikely(ip->protocol != IPPROTO_TCP && !icmp))
         return PARSE_OTHER;
     __u32 header_length = ip->ihl * 4;
     __u32 length = ip_length(skb, bpf_ntohs(ip->tot_len), ip_offset);
-    if (header_length < sizeof(*ip) || length < header_length)
+    if (unlikely(header_length < sizeof(*ip) || length < header_length))
         return parse_drop(PODRTT_DROP_BAD_HEADER);
-    if (length > skb->len - ip_offset)
+    if (unlikely(length > skb->len - ip_offset))
         return parse_drop(PODRTT_DROP_TRUNCATED);
     __u16 fragment = bpf_ntohs(ip->frag_off);
-    if (fragment & IPV4_FRAGMENT_OFFSET)
-        return parse_drop(PODRTT_DROP_FRAGMENT);
+    if (unlikely(fragment & IPV4_FRAGMENT_OFFSET))
+        return icmp ? PARSE_OTHER : parse_drop(PODRTT_DROP_FRAGMENT);
     packet->partial = fragment & IPV4_MORE_FRAGMENTS;
 
     set_address_v4(source_address(&packet->key, direction), ip->saddr);
@@ -189,10 +199,55 @@ static __always_inline enum parse_result parse_ipv4(const struct __sk_buff *skb,
     *segment_length = length - header_length;
     if (!take(cursor, header_length - sizeof(*ip)))
         return PARSE_NOT_LINEAR;
-    return PARSE_TCP;
+    return unlikely(icmp) ? PARSE_ICMP : PARSE_TCP;
 }
 
-static __always_inline enum parse_result parse_ipv6(const struct __sk_buff *skb, struct cursor *cursor,
+/* A packet without an end to its extension headers; no TCP segment begins at 0. */
+#define NO_SEGMENT 0
+#define SEGMENT_PARTIAL (1u << 31)
+
+/*
+ * Walks IPv6 extension headers (RFC 8200) from `offset` on, and returns where the TCP
+ * header begins, with SEGMENT_PARTIAL if this is the first of several fragments, or
+ * NO_SEGMENT. Not static, so that the verifier looks at the loop once.
+ */
+__noinline __u32 skip_extensions(struct __sk_buff *skb, __u32 offset, __u32 next_header)
+{
+    __u32 partial = 0;
+
+    for (int i = 0; i < MAX_EXTENSION_HEADERS && next_header != IPPROTO_TCP; i++) {
+        if (next_header != IPPROTO_HOPOPTS && next_header != IPPROTO_ROUTING &&
+            next_header != IPPROTO_DSTOPTS && next_header != IPPROTO_FRAGMENT && next_header != IPPROTO_AH)
+            return NO_SEGMENT;
+        struct ipv6_extension extension;
+        if (bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension))) {
+            count_drop(PODRTT_DROP_TRUNCATED);
+            return NO_SEGMENT;
+        }
+        offset += sizeof(extension);
+        if (next_header == IPPROTO_FRAGMENT) {
+            __u16 fragment = bpf_ntohs(extension.fragment);
+            if (fragment & IPV6_FRAGMENT_OFFSET) {
+                if (extension.next_header == IPPROTO_TCP)
+                    count_drop(PODRTT_DROP_FRAGMENT);
+                return NO_SEGMENT;
+            }
+            partial = fragment & IPV6_MORE_FRAGMENTS ? SEGMENT_PARTIAL : 0;
+        } else if (next_header == IPPROTO_AH) {
+            if (extension.length < 1) {
+                count_drop(PODRTT_DROP_BAD_HEADER);
+                return NO_SEGMENT;
+            }
+            offset += extension.length * 4; /* RFC 4302: units of 4 bytes beyond the first 8 */
+        } else {
+            offset += extension.length * 8; /* RFC 8200: units of 8 bytes beyond the first 8 */
+        }
+        next_header = extension.next_header;
+    }
+    return next_header == IPPROTO_TCP ? offset | partial : NO_SEGMENT;
+}
+
+static __always_inline enum parse_result parse_ipv6(struct __sk_buff *skb, struct cursor *cursor,
                                                     enum direction direction, struct packet *packet,
                                                     __u32 *segment_length)
 {
@@ -204,43 +259,30 @@ static __always_inline enum parse_result parse_ipv6(const struct __sk_buff *skb,
     __u8 next_header = ip->nexthdr;
     __u32 said = bpf_ntohs(ip->payload_len);
     __u32 end = ip_offset + ip_length(skb, said ? said + sizeof(*ip) : 0, ip_offset);
-    if (end > skb->len)
+    if (unlikely(end > skb->len))
         return parse_drop(PODRTT_DROP_TRUNCATED);
 
     set_address_v6(source_address(&packet->key, direction), &ip->saddr);
     set_address_v6(destination_address(&packet->key, direction), &ip->daddr);
 
-    for (int i = 0; next_header != IPPROTO_TCP; i++) {
-        if (i == MAX_EXTENSION_HEADERS)
+    bool icmp = next_header == IPPROTO_ICMPV6;
+    if (unlikely(next_header != IPPROTO_TCP) && !icmp) {
+        __u32 segment = skip_extensions(skb, cursor->offset, next_header);
+        if (segment == NO_SEGMENT)
             return PARSE_OTHER;
-        if (next_header != IPPROTO_HOPOPTS && next_header != IPPROTO_ROUTING &&
-            next_header != IPPROTO_DSTOPTS && next_header != IPPROTO_FRAGMENT && next_header != IPPROTO_AH)
+        packet->partial = segment & SEGMENT_PARTIAL;
+        segment &= ~SEGMENT_PARTIAL;
+        __u32 length = segment - cursor->offset;
+        if (length > MAX_EXTENSIONS_LENGTH) /* never; the verifier cannot know */
             return PARSE_OTHER;
-        struct ipv6_extension *extension = take(cursor, sizeof(*extension));
-        if (!extension)
-            return PARSE_NOT_LINEAR;
-        __u32 rest = extension->length * 8; /* RFC 8200: units of 8 bytes beyond the first 8 */
-        if (next_header == IPPROTO_FRAGMENT) {
-            __u16 fragment = bpf_ntohs(extension->fragment);
-            if (fragment & IPV6_FRAGMENT_OFFSET)
-                return extension->next_header == IPPROTO_TCP ? parse_drop(PODRTT_DROP_FRAGMENT)
-                                                             : PARSE_OTHER;
-            packet->partial = fragment & IPV6_MORE_FRAGMENTS;
-            rest = 0;
-        } else if (next_header == IPPROTO_AH) {
-            if (extension->length < 1)
-                return parse_drop(PODRTT_DROP_BAD_HEADER);
-            rest = extension->length * 4; /* RFC 4302: units of 4 bytes beyond the first 8 */
-        }
-        next_header = extension->next_header;
-        if (!take(cursor, rest))
+        if (!take(cursor, length))
             return PARSE_NOT_LINEAR;
     }
 
-    if (cursor->offset > end)
+    if (unlikely(cursor->offset > end))
         return parse_drop(PODRTT_DROP_BAD_HEADER);
     *segment_length = end - cursor->offset;
-    return PARSE_TCP;
+    return unlikely(icmp) ? PARSE_ICMP : PARSE_TCP;
 }
 
 /* RFC 7323, appendix A: two NOPs before the option, and nothing else. */
@@ -262,7 +304,8 @@ static __always_inline enum parse_result parse_tcp(struct cursor *cursor, enum d
     if (!tcp)
         return PARSE_NOT_LINEAR;
     __u32 header_length = tcp->doff * 4;
-    if (header_length < sizeof(*tcp) || header_length > segment_length)
+    if (unlikely(header_length < sizeof(*tcp) || header_length > segment_length || !tcp->source ||
+                 !tcp->dest))
         return parse_drop(PODRTT_DROP_BAD_HEADER);
 
     packet->key.pod_port = direction == FROM_POD ? tcp->source : tcp->dest;
@@ -273,18 +316,50 @@ static __always_inline enum parse_result parse_tcp(struct cursor *cursor, enum d
     packet->length = packet->partial ? 0 : segment_length - header_length;
     packet->options_offset = cursor->offset;
     packet->options_length = header_length - sizeof(*tcp);
+    packet->timestamps = (struct timestamps){};
     if (packet->options_length != sizeof(struct usual_options))
         return take(cursor, packet->options_length) ? PARSE_TCP : PARSE_NOT_LINEAR;
 
     struct usual_options *usual = take(cursor, sizeof(*usual));
     if (!usual)
         return PARSE_NOT_LINEAR;
-    if (usual->head == USUAL_OPTIONS_HEAD) {
+    if (likely(usual->head == USUAL_OPTIONS_HEAD)) {
         packet->timestamps.tsval = bpf_ntohl(usual->tsval);
         packet->timestamps.tsecr = bpf_ntohl(usual->tsecr);
         packet->options_length = 0;
     }
     return PARSE_TCP;
+}
+
+/* Of ICMP and ICMPv6 alike, but for the type. */
+struct echo_message {
+    __u8 type;
+    __u8 code;
+    __be16 checksum;
+    __be16 id;
+    __be16 sequence;
+};
+
+static __always_inline enum parse_result parse_icmp(struct cursor *cursor, enum direction direction,
+                                                    struct packet *packet, __u8 request, __u8 reply)
+{
+    struct echo_message *echo = take(cursor, sizeof(*echo));
+
+    if (!echo)
+        return PARSE_NOT_LINEAR;
+    if (echo->type != request && echo->type != reply)
+        return PARSE_OTHER;
+    bool pod_asks = (echo->type == request) == (direction == FROM_POD);
+    packet->key.pod_port = pod_asks ? echo->id : 0;
+    packet->key.peer_port = pod_asks ? 0 : echo->id;
+    packet->seq = bpf_ntohs(echo->sequence);
+    packet->ack = packet->seq;
+    packet->flags = echo->type == request ? ECHO_REQUEST : 0;
+    packet->length = 0;
+    packet->options_offset = 0;
+    packet->options_length = 0;
+    packet->timestamps = (struct timestamps){};
+    return PARSE_ICMP;
 }
 
 static __always_inline enum parse_result parse_linear(struct __sk_buff *skb, enum direction direction,
@@ -298,31 +373,35 @@ static __always_inline enum parse_result parse_linear(struct __sk_buff *skb, enu
     __u32 segment_length = 0;
     __be16 protocol = parse_ethernet(&cursor);
 
+    packet->partial = false;
     if (!protocol)
         return PARSE_NOT_LINEAR;
     if (protocol == bpf_htons(ETH_P_IP))
         result = parse_ipv4(skb, &cursor, direction, packet, &segment_length);
     else if (protocol == bpf_htons(ETH_P_IPV6))
         result = parse_ipv6(skb, &cursor, direction, packet, &segment_length);
+    if (unlikely(result == PARSE_ICMP))
+        return protocol == bpf_htons(ETH_P_IP)
+                   ? parse_icmp(&cursor, direction, packet, ICMP_ECHO_REQUEST, ICMP_ECHO_REPLY)
+                   : parse_icmp(&cursor, direction, packet, ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY);
     if (result != PARSE_TCP)
         return result;
     return parse_tcp(&cursor, direction, packet, segment_length);
 }
 
-/* Parses a packet; false if it is no TCP segment or must be left alone. */
-static __always_inline bool parse_packet(struct __sk_buff *skb, enum direction direction,
-                                         struct packet *packet)
+/* Parses a packet: PARSE_TCP, PARSE_ICMP, or PARSE_OTHER if it must be left alone. */
+static __always_inline enum parse_result parse_packet(struct __sk_buff *skb, enum direction direction,
+                                                      struct packet *packet)
 {
-    enum parse_result result = parse_linear(skb, direction, packet);
-
-    if (result == PARSE_NOT_LINEAR) {
-        __u32 length = skb->len < MAX_HEADERS_LENGTH ? skb->len : MAX_HEADERS_LENGTH;
-        if (bpf_skb_pull_data(skb, length) == 0)
-            result = parse_linear(skb, direction, packet);
-        if (result == PARSE_NOT_LINEAR)
-            count_drop(PODRTT_DROP_TRUNCATED);
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 2; attempt++) {
+        enum parse_result result = parse_linear(skb, direction, packet);
+        if (likely(result != PARSE_NOT_LINEAR))
+            return result;
+        if (bpf_skb_pull_data(skb, skb->len < MAX_HEADERS_LENGTH ? skb->len : MAX_HEADERS_LENGTH))
+            break;
     }
-    return result == PARSE_TCP;
+    return parse_drop(PODRTT_DROP_TRUNCATED);
 }
 
 /*
@@ -365,7 +444,7 @@ static __always_inline bool read_timestamps(struct __sk_buff *skb, const struct 
                                             struct timestamps *timestamps)
 {
     *timestamps = packet->timestamps;
-    if (packet->options_length >= TCP_OPTION_TIMESTAMPS_LENGTH) {
+    if (unlikely(packet->options_length >= TCP_OPTION_TIMESTAMPS_LENGTH)) {
         __u64 found = search_timestamps(skb, packet->options_offset, packet->options_length);
         timestamps->tsval = found >> 32;
         timestamps->tsecr = (__u32)found;

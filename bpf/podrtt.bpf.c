@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The two programs of a pod's veth. Both only look: they change no packet and return
- * TC_ACT_UNSPEC, so that whatever else is attached runs as if they were not there.
+ * The two programs of a pod's host veth, and the same two for the interface inside the pod.
+ * They only look: they change no packet and return TC_ACT_UNSPEC, so that whatever else is
+ * attached runs as if they were not there.
  */
 #include "flow.bpf.h"
 
@@ -44,26 +45,47 @@ struct {
     __uint(pinning, LIBBPF_PIN_BY_NAME);
 } journal SEC(".maps");
 
-static __always_inline int watch(struct __sk_buff *skb, enum direction direction)
+static __always_inline int watch(struct __sk_buff *skb, enum direction direction, __u32 pod)
 {
-    struct context context = {.skb = skb};
+    struct packet packet;
 
-    context.packet.key.pod = skb->ifindex;
-    if (parse_packet(skb, direction, &context.packet))
-        process_segment(&context, (enum podrtt_leg)direction);
+    packet.key.pod = pod;
+    enum parse_result result = parse_packet(skb, direction, &packet);
+    if (unlikely(result == PARSE_ICMP))
+        process_echo(skb, &packet, (enum podrtt_leg)direction);
+    if (result != PARSE_TCP)
+        return TC_ACT_UNSPEC;
+
+    struct podrtt_flow *flow = bpf_map_lookup_elem(&flows, &packet.key);
+    if (unlikely(!flow))
+        flow = begin_flow(&packet);
+    if (flow && unlikely(process_segment(skb, &packet, flow, (enum podrtt_leg)direction)))
+        bpf_map_delete_elem(&flows, &packet.key);
     return TC_ACT_UNSPEC;
 }
 
 SEC("tc")
 int podrtt_from_pod(struct __sk_buff *skb)
 {
-    return watch(skb, FROM_POD);
+    return watch(skb, FROM_POD, skb->ifindex);
 }
 
 SEC("tc")
 int podrtt_to_pod(struct __sk_buff *skb)
 {
-    return watch(skb, TO_POD);
+    return watch(skb, TO_POD, skb->ifindex);
+}
+
+SEC("tc")
+int podrtt_pod_out(struct __sk_buff *skb)
+{
+    return watch(skb, FROM_POD, PODRTT_ID_IN_POD | skb->tc_classid);
+}
+
+SEC("tc")
+int podrtt_pod_in(struct __sk_buff *skb)
+{
+    return watch(skb, TO_POD, PODRTT_ID_IN_POD | skb->tc_classid);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

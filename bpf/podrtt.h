@@ -9,15 +9,15 @@
  *
  *   map          entries   bytes an entry   allocated     total
  *   flows         131072              256   at load     34 MiB (with its hash table)
- *   histograms      8192             1736   at load     14 MiB
- *   pods            1024              616   at load    0.6 MiB
+ *   histograms      8192             1792   at load     14 MiB
+ *   pods            1024              944   at load    0.9 MiB
  *   peers           1024               64   as used   0.06 MiB
  *   peer_names        64               32   at load      2 KiB
- *   drops              6                8   at load       48 B
- *   settings           1                8   at load        8 B
+ *   drops              8                8   at load      4 KiB
+ *   settings           3                8   at load       24 B
  *   events             -                -   at load      1 MiB
- *   totals          8192             1800   as used     14 MiB at most
- *   journal            1             1768   at load      2 KiB
+ *   totals          8192             1856   as used     15 MiB at most
+ *   journal            1             1824   at load      2 KiB
  */
 #ifndef PODRTT_H
 #define PODRTT_H
@@ -39,6 +39,9 @@
 
 #define PODRTT_PROGRAM_FROM_POD "podrtt_from_pod" /* packets that leave the pod */
 #define PODRTT_PROGRAM_TO_POD "podrtt_to_pod"     /* packets that enter the pod */
+/* The same two, to be attached to the interface inside the pod. */
+#define PODRTT_PROGRAM_POD_OUT "podrtt_pod_out"
+#define PODRTT_PROGRAM_POD_IN "podrtt_pod_in"
 
 #define PODRTT_MAP_FLOWS "flows"
 #define PODRTT_MAP_HISTOGRAMS "histograms"
@@ -65,13 +68,21 @@
  * A pod id is the ifindex of the pod's host veth. The kernel hands ifindexes out in
  * ascending order, so an id is not used again soon, while the veth's name is: Azure
  * CNI derives it from namespace and pod name.
+ *
+ * Programs attached inside the pod's network namespace, where every pod's interface may
+ * have the same ifindex, know the pod by the classid of their filter: the id is that
+ * number with PODRTT_ID_IN_POD set, which no ifindex has.
  */
+#define PODRTT_ID_IN_POD 0x80000000u
+#define PODRTT_MAX_CLASSID 0xffffu /* the kernel hands on 16 bits (struct qdisc_skb_cb) */
 
 #define PODRTT_NAMESPACE_SIZE 64     /* Kubernetes: RFC 1123 label, 63 characters */
 #define PODRTT_POD_NAME_SIZE 256     /* Kubernetes: RFC 1123 subdomain, 253 */
 #define PODRTT_POD_UID_SIZE 64       /* a UUID; for static pods a hash */
 #define PODRTT_CONTAINER_ID_SIZE 128 /* containerd, CRI-O, podman: 64 hexadecimal digits */
 #define PODRTT_IFNAME_SIZE 16        /* IFNAMSIZ */
+#define PODRTT_NETNS_SIZE 256        /* /var/run/netns/cni-… */
+#define PODRTT_NETWORK_SIZE 64       /* "name" of the conflist */
 
 /* Identity of a pod as the container runtime gave it. All strings end with a NUL. */
 struct podrtt_pod {
@@ -81,10 +92,14 @@ struct podrtt_pod {
     char container_id[PODRTT_CONTAINER_ID_SIZE]; /* of the sandbox (CNI_CONTAINERID) */
     char ifname[PODRTT_IFNAME_SIZE];             /* inside the pod (CNI_IFNAME) */
     char host_ifname[PODRTT_IFNAME_SIZE];        /* for display; never a key */
-    __u64 created;                               /* CLOCK_REALTIME, nanoseconds */
-    __u64 deleted;                               /* the same; 0 while the pod lives */
+    char netns[PODRTT_NETNS_SIZE];               /* a path (CNI_NETNS); empty if it is longer */
+    char network[PODRTT_NETWORK_SIZE]; /* whose conflist the plugin was called from; empty if longer */
+    __u32 host_ifindex;                /* of the host veth: the pod lives as long as that */
+    __u32 pad;
+    __u64 created; /* CLOCK_REALTIME, nanoseconds */
+    __u64 deleted; /* the same; 0 while the pod lives */
 };
-PODRTT_ASSERT_SIZE(struct podrtt_pod, 560);
+PODRTT_ASSERT_SIZE(struct podrtt_pod, 888);
 
 /* ---- peers ---------------------------------------------------------------------- */
 
@@ -106,7 +121,8 @@ PODRTT_ASSERT_SIZE(struct podrtt_peer_key, 20);
 
 /* ---- flows ---------------------------------------------------------------------- */
 
-/* One TCP connection of one pod. */
+/* One TCP connection of one pod; or one series of ICMP echo requests, whose identifier
+ * stands for the port of who sends them, while the other's is 0, which TCP does not have. */
 struct podrtt_flow_key {
     __u32 pod;             /* pod id; keeps pods with equal addresses apart */
     __be16 pod_port;       /* network byte order */
@@ -115,6 +131,13 @@ struct podrtt_flow_key {
     __u8 peer_address[16]; /* network byte order, IPv4 as v4-mapped */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_flow_key, 40);
+
+/* The two legs of a pod's round trip; also the side whose data measures the leg. */
+enum podrtt_leg {
+    PODRTT_LEG_NETWORK, /* veth -> peer -> veth: data of the pod */
+    PODRTT_LEG_POD,     /* veth -> the pod's own stack -> veth: data of the peer */
+    PODRTT_LEGS,
+};
 
 /* Time in probes and samples is CLOCK_MONOTONIC in units of 32 ns; it wraps after
  * 137 s, longer than TCP leaves data unanswered without sending it again. */
@@ -125,10 +148,11 @@ PODRTT_ASSERT_SIZE(struct podrtt_flow_key, 40);
 #define PODRTT_FLOOR_TICK_SHIFT 26
 #define PODRTT_FLOOR_WINDOW_TICKS 149
 
-#define PODRTT_PROBES 4
+#define PODRTT_PROBES 3
 
 /*
- * Data sent by one end of the connection, as it passed the veth: one cache line.
+ * One end of the connection: one cache line, which only this end's packets write, but
+ * for the probes that the other's acknowledgements take.
  *
  * A probe is `end sequence number << 32 | time`, 0 when the slot is free. Packets
  * of this side arm it, packets of the other side take it, both with one atomic
@@ -136,11 +160,14 @@ PODRTT_ASSERT_SIZE(struct podrtt_flow_key, 40);
  */
 struct podrtt_side {
     __u64 probe[PODRTT_PROBES];
+    __u64 bytes;                /* of payload sent, as seen at the veth */
     __u32 tsval[PODRTT_PROBES]; /* TSval (RFC 7323) of the segment that armed the slot */
-    __u64 floor;                /* smallest sample of the window << 32 | the window's first tick */
     __u32 end;                  /* sequence number after the last byte seen */
+    __u32 acked;                /* the last acknowledgement number sent */
+    __u32 packets;              /* sent, as seen at the veth: a GSO packet is one; wraps */
+    __u32 min_rtt;              /* of the leg, units of 32 ns; 0: no sample yet */
     __u8 phase;                 /* enum podrtt_phase */
-    __u8 next;                  /* the slot to arm next */
+    __u8 last;                  /* the slot armed last */
     __u8 timestamps;            /* the last armed segment carried timestamps */
     __u8 fin;                   /* enum podrtt_fin */
 };
@@ -162,31 +189,41 @@ enum podrtt_fin {
 };
 
 /* The header is sized so that, behind the kernel's 48 bytes and the key's 40, each
- * side starts a cache line of its own. */
+ * side starts a cache line of its own. It is read with every packet, and seldom written. */
 struct podrtt_flow {
-    __u64 bytes[2];   /* of payload, as seen at the veth; indexed by the sender's side */
-    __u32 packets[2]; /* on the wire: a GSO packet is several; wraps */
-    __u32 min_rtt[2]; /* of each leg, units of 32 ns; 0: no sample yet */
-    __u8 peer;        /* peer class */
-    __u8 pad[7];
-    struct podrtt_side side[2]; /* indexed by the leg that the side's data measures */
+    __u64 floor[PODRTT_LEGS]; /* smallest sample of the window << 32 | the window's first tick */
+    __u8 peer;                /* peer class */
+    __u8 counted;             /* enum podrtt_counted */
+    __u8 pad[22];
+    struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_flow, 168);
 
-/* ---- histograms ----------------------------------------------------------------- */
-
-/* The two legs of a pod's round trip; also the side whose data measures the leg. */
-enum podrtt_leg {
-    PODRTT_LEG_NETWORK, /* veth -> peer -> veth: data of the pod */
-    PODRTT_LEG_POD,     /* veth -> the pod's own stack -> veth: data of the peer */
-    PODRTT_LEGS,
+/* As what a flow is in the counts of connections, each once. */
+enum podrtt_counted {
+    PODRTT_COUNTED_MATCHED = 1,
+    PODRTT_COUNTED_ONE_WAY = 2,
 };
+
+/* ---- histograms ----------------------------------------------------------------- */
 
 enum podrtt_kind {
     PODRTT_KIND_DATA,
     PODRTT_KIND_HANDSHAKE, /* SYN -> SYN-ACK and SYN-ACK -> ACK: no delayed ACK, no data */
     PODRTT_KIND_FLOOR,     /* a flow's smallest sample in a window of 10 s */
+    PODRTT_KIND_ECHO,      /* ICMP echo request -> reply, if that is switched on */
+    /* No times: leg and peer are 0, and bucket n counts connections, n of enum
+     * podrtt_matching. So they survive whatever samples survive. */
+    PODRTT_KIND_CONNECTIONS,
     PODRTT_KINDS,
+};
+
+/* How the answers of a connection's peers are recognised. */
+enum podrtt_matching {
+    PODRTT_MATCHING_TIMESTAMPS,
+    PODRTT_MATCHING_SEQUENCE, /* without timestamps */
+    PODRTT_MATCHING_NONE,     /* the packets of one direction pass unseen */
+    PODRTT_MATCHINGS,
 };
 
 struct podrtt_histogram_key {
@@ -209,11 +246,24 @@ PODRTT_ASSERT_SIZE(struct podrtt_histogram_key, 8);
 #define PODRTT_BUCKETS (1 + (PODRTT_MAX_EXPONENT - PODRTT_MIN_EXPONENT) * (1 << PODRTT_SCHEMA))
 #define PODRTT_MAX_SAMPLE (2000000000u) /* 2^6 s in units of 32 ns */
 
+/* Padded so that, behind the kernel's 48 bytes and the key's 8, the sum stands in the
+ * key's cache line. */
 struct podrtt_histogram {
     __u64 sum; /* nanoseconds */
     __u64 bucket[PODRTT_BUCKETS];
+    __u64 pad[7];
 };
-PODRTT_ASSERT_SIZE(struct podrtt_histogram, 1680);
+PODRTT_ASSERT_SIZE(struct podrtt_histogram, 1736);
+
+/* 1 if value > limit, else 0; both below 2^63. Without a branch, and the compiler may not
+ * make one of it. */
+static inline __attribute__((always_inline)) __u32 podrtt_is_above(__u64 value, __u64 limit)
+{
+    __u64 difference = limit - value;
+
+    __asm__("" : "+r"(difference));
+    return (__u32)(difference >> 63);
+}
 
 /*
  * Bucket of a sample in units of 32 ns, at most PODRTT_MAX_SAMPLE.
@@ -221,37 +271,34 @@ PODRTT_ASSERT_SIZE(struct podrtt_histogram, 1680);
  * A unit is 2^-4 / 5^9 s, so sample * floor(2^53 / 5^9) is the sample in seconds
  * with 57 fractional bits. The factor is rounded down: a sample of exactly a power
  * of two comes out just below it, in the bucket that ends there, as it must.
+ *
+ * Which way a sample falls cannot be predicted, and a wrong guess costs as much as all of
+ * this: so there are no branches but for what is below the first bucket's bound.
  */
 static inline __attribute__((always_inline)) __u32 podrtt_bucket(__u32 sample)
 {
     const __u32 fraction_bits = 57;
+    const __u32 first_bit = fraction_bits + PODRTT_MIN_EXPONENT;
     __u64 seconds = (__u64)sample * 4611686018ull;
 
-    if (seconds >> (fraction_bits + PODRTT_MIN_EXPONENT) == 0)
+    if (seconds >> first_bit == 0)
         return 0;
 
-    /* Moves the first set bit up to bit 63. The BPF machine counts no leading zeros, and
-     * a pod's samples are much alike, so these branches are well predicted. */
-    __u32 octave = 63 - (fraction_bits + PODRTT_MIN_EXPONENT);
+    /* The BPF machine counts no leading zeros: the octave's bits, from the highest on. */
+    __u64 rest = seconds >> first_bit;
+    __u32 octave = 0;
     for (__u32 step = 16; step; step /= 2) {
-        if (seconds >> (64 - step) == 0) {
-            seconds <<= step;
-            octave -= step;
-        }
+        __u32 shift = podrtt_is_above(rest, (1ull << step) - 1) * step;
+        rest >>= shift;
+        octave += shift;
     }
-    __u32 mantissa = (__u32)(seconds >> 32); /* 2^31 and up */
+    __u64 mantissa = seconds >> (octave + first_bit - 31); /* 2^31 and up */
 
-    /* 2^31 * 2^(n/8) for n = 1 … 7, searched by halves */
-    __u32 eighths = 0;
-    if (mantissa >= 3037000500u)
-        eighths = 4;
-    if (mantissa >= (eighths ? 3611622603u : 2553802834u))
-        eighths += 2;
-    if (mantissa >= (eighths == 0   ? 2341847524u
-                     : eighths == 2 ? 2784941738u
-                     : eighths == 4 ? 3311872529u
-                                    : 3938502376u))
-        eighths += 1;
+    /* 2^31 * 2^(n/8) for n = 1 … 7, less one */
+    __u32 eighths = podrtt_is_above(mantissa, 2341847523u) + podrtt_is_above(mantissa, 2553802833u) +
+                    podrtt_is_above(mantissa, 2784941737u) + podrtt_is_above(mantissa, 3037000499u) +
+                    podrtt_is_above(mantissa, 3311872528u) + podrtt_is_above(mantissa, 3611622602u) +
+                    podrtt_is_above(mantissa, 3938502375u);
 
     return 1 + octave * (1 << PODRTT_SCHEMA) + eighths;
 }
@@ -266,23 +313,39 @@ enum podrtt_drop {
     PODRTT_DROP_STALE,           /* sample: longer than the largest bucket */
     PODRTT_DROP_HISTOGRAMS_FULL, /* sample: no room for a new histogram */
     PODRTT_DROP_EVENTS_FULL,     /* event: the reader was too slow */
+    PODRTT_DROP_NO_VETH,         /* pod: its interface is no veth; counted by the plugin */
+    PODRTT_DROP_ADD_FAILED,      /* pod: another reason to go on without; the same */
     PODRTT_DROPS,
 };
 
-/* ---- live events ----------------------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------------- */
 
-struct podrtt_settings {
+/* Index into `settings`, an array of u64. */
+enum podrtt_setting {
     /* Until then (CLOCK_MONOTONIC, nanoseconds) every sample is reported as an event. A
      * reader moves it on while it reads, so nobody pays for one that was killed. */
-    __u64 events_until;
+    PODRTT_SETTING_EVENTS_UNTIL,
+    PODRTT_SETTING_ECHO,   /* 1: ICMP echo is measured, too */
+    PODRTT_SETTING_ATTACH, /* enum podrtt_attach; for who attaches */
+    PODRTT_SETTINGS,
 };
+
+/* How programs are attached to a pod. */
+enum podrtt_attach {
+    PODRTT_ATTACH_AUTO,
+    PODRTT_ATTACH_CLSACT, /* to the host veth, by clsact and cls_bpf */
+    PODRTT_ATTACH_TCX,    /* to the host veth, by TCX, before all others (Linux 6.6) */
+    PODRTT_ATTACH_POD,    /* to the interface inside the pod, by clsact and cls_bpf */
+};
+
+/* ---- live events ----------------------------------------------------------------- */
 
 /* One sample, as it was taken. */
 struct podrtt_event {
     __u64 time;       /* CLOCK_MONOTONIC, nanoseconds */
     __u64 rtt;        /* nanoseconds */
     __u64 min_rtt;    /* of this flow and leg so far, nanoseconds */
-    __u64 bytes[2];   /* as in struct podrtt_flow, this packet included */
+    __u64 bytes[2];   /* as in struct podrtt_side, this packet included; indexed as sides are */
     __u32 packets[2]; /* the same */
     struct podrtt_flow_key flow;
     __u32 ack; /* number of the acknowledgement that ended the round trip; host byte order */
@@ -326,6 +389,6 @@ struct podrtt_journal {
     struct podrtt_total_key to_total;
     struct podrtt_histogram result; /* … this */
 };
-PODRTT_ASSERT_SIZE(struct podrtt_journal, 1768);
+PODRTT_ASSERT_SIZE(struct podrtt_journal, 1824);
 
 #endif

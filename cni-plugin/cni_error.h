@@ -14,6 +14,7 @@ enum class Code : unsigned {
     io_failure = 5,
     decoding_failure = 6,
     invalid_config = 7,
+    invalid_netns = 8,
     not_instrumented = 100, // only with "failurePolicy": "closed"
 };
 

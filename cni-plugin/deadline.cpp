@@ -73,8 +73,8 @@ Result<void> within(std::chrono::milliseconds deadline, const std::function<Resu
     std::string message;
     if (!read_until(end, reading.get(), message)) {
         kill(child, SIGKILL);
-        return failure("finish within", std::to_string(deadline.count()) + " ms",
-                       "the deadline has passed");
+        return failure("finish", "child process",
+                       "the deadline of " + std::to_string(deadline.count()) + " ms has passed");
     }
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)

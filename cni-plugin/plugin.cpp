@@ -5,13 +5,14 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <ostream>
 
 #include "attachment.h"
 #include "deadline.h"
-#include "filter.h"
 #include "identity.h"
 #include "pins.h"
 #include "veth.h"
@@ -33,9 +34,21 @@ void copy_name(char (&field)[size], const std::string &name)
     name.copy(field, size - 1);
 }
 
-Result<void> instrument(const Parameters &parameters, const Config &config)
+// As the daemon was told.
+Result<podrtt_attach> wanted_attachment(const Pins &pins)
 {
-    auto pod = parse_identity(parameters);
+    auto settings = pins.settings();
+    if (!settings)
+        return std::unexpected(settings.error());
+    auto wanted = settings->lookup(PODRTT_SETTING_ATTACH);
+    if (!wanted)
+        return std::unexpected(wanted.error());
+    return static_cast<podrtt_attach>(wanted->value_or(PODRTT_ATTACH_AUTO));
+}
+
+Result<void> add(const Parameters &parameters, const Config &config)
+{
+    auto pod = parse_identity(parameters.args, parameters.container_id, parameters.ifname);
     if (!pod)
         return std::unexpected(pod.error());
     const Pins pins(config.pin_path);
@@ -52,13 +65,41 @@ Result<void> instrument(const Parameters &parameters, const Config &config)
     // Identity first: if nothing else gets done, the daemon attaches the programs.
     pod->created = now_ns();
     copy_name(pod->host_ifname, veth->name);
+    pod->host_ifindex = static_cast<std::uint32_t>(veth->ifindex);
+    if (parameters.netns.size() < sizeof(pod->netns))
+        copy_name(pod->netns, parameters.netns);
+    if (config.network.size() < sizeof(pod->network))
+        copy_name(pod->network, config.network);
+    auto wanted = wanted_attachment(pins);
+    if (!wanted)
+        return std::unexpected(wanted.error());
+    if (*wanted == PODRTT_ATTACH_POD) {
+        if (!pod->netns[0])
+            return failure("attach inside", parameters.netns, "the path is too long to be kept");
+        auto id = add_in_pod(*pods, *pod);
+        if (!id)
+            return std::unexpected(id.error());
+        return attach_in_pod(pins, *id, *pod);
+    }
     if (auto written = pods->update(static_cast<std::uint32_t>(veth->ifindex), *pod); !written)
         return written;
 
     auto netlink = Netlink::open();
     if (!netlink)
         return std::unexpected(netlink.error());
-    return attach(*netlink, pins, veth->ifindex);
+    auto attached = attach(*netlink, pins, veth->ifindex, *wanted);
+    return attached ? Result<void>() : std::unexpected(attached.error());
+}
+
+// What fails is counted, where there is a daemon that shows it.
+Result<void> instrument(const Parameters &parameters, const Config &config)
+{
+    auto added = add(parameters, config);
+    if (!added) {
+        auto reason = added.error().code == EOPNOTSUPP ? PODRTT_DROP_NO_VETH : PODRTT_DROP_ADD_FAILED;
+        [[maybe_unused]] auto counted = Pins(config.pin_path).count(reason);
+    }
+    return added;
 }
 
 using Pods = Map<std::uint32_t, podrtt_pod>;
@@ -105,13 +146,22 @@ Result<void> forget(const Parameters &parameters, const Config &config)
     });
 }
 
-// Only pods whose interface is gone: the runtime lists the attachments of one network,
-// and podrtt may be chained in several.
+bool is_listed(const podrtt_pod &pod, const Json &attachments)
+{
+    return std::ranges::any_of(attachments, [&pod](const Json &attachment) {
+        return attachment["containerID"] == pod.container_id && attachment["ifname"] == pod.ifname;
+    });
+}
+
+// Pods whose interface is gone, and those of this network that the runtime does not list.
 Result<void> collect_garbage(const Config &config)
 {
-    return for_each_pod(config, [](Pods &pods, std::uint32_t id, const podrtt_pod &pod) {
+    return for_each_pod(config, [&config](Pods &pods, std::uint32_t id, const podrtt_pod &pod) {
         char name[IF_NAMESIZE];
-        return if_indextoname(id, name) ? Result<void>() : mark_deleted(pods, id, pod);
+        bool listed = !config.valid_attachments.is_array() || config.network != pod.network ||
+                      is_listed(pod, config.valid_attachments);
+        return listed && if_indextoname(pod.host_ifindex, name) ? Result<void>()
+                                                                : mark_deleted(pods, id, pod);
     });
 }
 
@@ -123,16 +173,11 @@ Result<void> check(const Parameters &parameters, const Config &config)
             if (!is_attachment(pod, parameters) || pod.deleted)
                 return {};
             found = true;
-            auto netlink = Netlink::open();
-            if (!netlink)
-                return std::unexpected(netlink.error());
-            for (Hook hook : {Hook::ingress, Hook::egress}) {
-                auto filters = list_filters(*netlink, static_cast<int>(id), hook);
-                if (!filters)
-                    return std::unexpected(filters.error());
-                if (std::ranges::none_of(*filters, &Filter::ours))
-                    return failure("check", pod.host_ifname, "podrtt's filter is not attached");
-            }
+            auto attached = is_attached(id, pod);
+            if (!attached)
+                return std::unexpected(attached.error());
+            if (!*attached)
+                return failure("check", pod.host_ifname, "podrtt's programs are not attached");
             return {};
         });
     if (visited && !found)
@@ -164,6 +209,18 @@ void print_version(const std::string &config_text, std::ostream &out)
     out << answer.dump() << '\n';
 }
 
+// For people who call the plugin by hand, as those made with libcni's skeleton do.
+void print_about(std::ostream &log)
+{
+    log << "podrtt " PODRTT_VERSION ": a chained CNI plugin, called by container runtimes\n"
+           "CNI protocol versions supported: ";
+    for (const char *separator = ""; auto version : supported_versions) {
+        log << separator << version;
+        separator = ", ";
+    }
+    log << '\n';
+}
+
 int print_error(const CniError &error, const std::string &config_text, std::ostream &out)
 {
     Json answer = {{"cniVersion", answer_version(config_text)},
@@ -181,6 +238,10 @@ int print_error(const CniError &error, const std::string &config_text, std::ostr
 int run(const Environment &environment, const std::string &config_text, std::ostream &out,
         std::ostream &log)
 {
+    if (!environment.contains("CNI_COMMAND") || environment.at("CNI_COMMAND").empty()) {
+        print_about(log);
+        return 0;
+    }
     auto parameters = parse_parameters(environment);
     if (!parameters)
         return print_error(parameters.error(), config_text, out);
@@ -192,9 +253,18 @@ int run(const Environment &environment, const std::string &config_text, std::ost
     if (!config)
         return print_error(config.error(), config_text, out);
 
+    if (parameters->command == Command::add && !parameters->netns_override &&
+        Netns::is_current(parameters->netns))
+        return print_error({Code::invalid_netns, "CNI_NETNS is the plugin's own network namespace",
+                            "CNI_NETNS_OVERRIDE=1 allows it"},
+                           config_text, out);
+
     spdlog::logger logger("podrtt", std::make_shared<spdlog::sinks::ostream_sink_st>(log, true));
     logger.set_pattern("podrtt: %l: %v");
     logger.set_level(config->log_level);
+
+    if (!config->unknown_keys.empty() && parameters->command == Command::add)
+        logger.warn("unknown keys in the configuration: {}", Json(config->unknown_keys).dump());
 
     auto done = within(config->timeout, [&] { return act(*parameters, *config); });
     if (!done) {

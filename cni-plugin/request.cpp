@@ -45,6 +45,13 @@ bool is_identifier(std::string_view text)
     });
 }
 
+// As libcni's skeleton reads it.
+bool is_true(std::string text)
+{
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::toupper(c); });
+    return text == "TRUE" || text == "1";
+}
+
 bool is_ifname(const std::string &text)
 {
     return text.size() < PODRTT_IFNAME_SIZE && text != "." && text != ".." &&
@@ -63,6 +70,48 @@ std::unexpected<CniError> bad_value(std::string_view key, std::string_view expec
 {
     return cni_failure(Code::invalid_config, R"(invalid value of ")" + std::string(key) + R"(")",
                        "expected " + std::string(expected));
+}
+
+// What the specification (section 1), libcni and runtimes put into a plugin's configuration.
+constexpr std::string_view standard_keys[] = {
+    "cniVersion", "cniVersions",  "name", "type",          "prevResult",
+    "args",       "capabilities", "dns",  "runtimeConfig", "ipMasq",
+};
+constexpr std::string_view own_keys[] = {"pinPath", "timeoutMs", "failurePolicy", "logLevel"};
+
+std::vector<std::string> unknown_keys(const Json &json)
+{
+    std::vector<std::string> unknown;
+    for (const auto &[key, value] : json.items())
+        if (std::ranges::find(standard_keys, key) == std::end(standard_keys) &&
+            std::ranges::find(own_keys, key) == std::end(own_keys) && !key.starts_with("cni.dev/"))
+            unknown.push_back(key);
+    return unknown;
+}
+
+// Null if it is no JSON, or nested so deeply that writing it again would exhaust the stack.
+Json parse_json(const std::string &text)
+{
+    constexpr int max_depth = 500;
+    int deepest = 0;
+    Json json = Json::parse(
+        text,
+        [&deepest](int depth, Json::parse_event_t, Json &) {
+            deepest = std::max(deepest, depth);
+            return depth <= max_depth;
+        },
+        false);
+    return deepest <= max_depth && !json.is_discarded() ? json : Json();
+}
+
+// Specification, section 2, "GC".
+bool is_attachment_list(const Json &json)
+{
+    return json.is_array() && std::ranges::all_of(json, [](const Json &entry) {
+               return entry.is_object() && entry.contains("containerID") &&
+                      entry["containerID"].is_string() && entry.contains("ifname") &&
+                      entry["ifname"].is_string();
+           });
 }
 
 // podrtt's own keys.
@@ -105,16 +154,16 @@ CniResult<void> parse_own_keys(const Json &json, Config &config)
 CniResult<Parameters> parse_parameters(const Environment &environment)
 {
     std::string command = get(environment, "CNI_COMMAND");
-    if (command.empty())
-        return cni_failure(Code::invalid_environment, "required env variables [CNI_COMMAND] missing",
-                           "podrtt is a CNI plugin: container runtimes call it");
     auto verb = std::ranges::find(verbs, command, &Verb::name);
     if (verb == std::end(verbs))
         return cni_failure(Code::invalid_environment, "unknown CNI_COMMAND: " + command);
 
-    Parameters parameters = {verb->command, get(environment, "CNI_CONTAINERID"),
-                             get(environment, "CNI_NETNS"), get(environment, "CNI_IFNAME"),
-                             get(environment, "CNI_ARGS")};
+    Parameters parameters = {verb->command,
+                             get(environment, "CNI_CONTAINERID"),
+                             get(environment, "CNI_NETNS"),
+                             get(environment, "CNI_IFNAME"),
+                             get(environment, "CNI_ARGS"),
+                             is_true(get(environment, "CNI_NETNS_OVERRIDE"))};
     std::string missing;
     auto require = [&missing, &environment](bool needed, const char *name) {
         if (needed && get(environment, name).empty())
@@ -136,7 +185,7 @@ CniResult<Parameters> parse_parameters(const Environment &environment)
 
 CniResult<Config> parse_config(const std::string &text, Command command)
 {
-    Json json = Json::parse(text, nullptr, false);
+    Json json = parse_json(text);
     if (!json.is_object())
         return cni_failure(Code::decoding_failure, "the network configuration on stdin is no JSON object");
 
@@ -155,6 +204,8 @@ CniResult<Config> parse_config(const std::string &text, Command command)
     auto name = json.find("name");
     if (name == json.end() || !name->is_string() || !is_identifier(name->get<std::string>()))
         return cni_failure(Code::invalid_config, "missing or invalid network name");
+    config.network = name->get<std::string>();
+    config.unknown_keys = unknown_keys(json);
     // DEL cleans up after an ADD that a bad key has failed: an error would leak the pod's
     // address, which the plugins before free only after podrtt.
     if (auto own = parse_own_keys(json, config); !own && command != Command::del)
@@ -162,6 +213,11 @@ CniResult<Config> parse_config(const std::string &text, Command command)
 
     if (auto previous = json.find("prevResult"); previous != json.end())
         config.prev_result = *previous;
+    if (auto valid = json.find("cni.dev/valid-attachments"); valid != json.end()) {
+        if (!is_attachment_list(*valid))
+            return bad_value("cni.dev/valid-attachments", "a list of containerID and ifname");
+        config.valid_attachments = *valid;
+    }
     bool needs_result = command == Command::add || command == Command::check;
     if (needs_result && !config.prev_result.is_object())
         return cni_failure(Code::invalid_config, "prevResult is missing",
@@ -171,7 +227,7 @@ CniResult<Config> parse_config(const std::string &text, Command command)
 
 std::string answer_version(const std::string &text)
 {
-    Json json = Json::parse(text, nullptr, false);
+    Json json = parse_json(text);
     if (json.is_object() && json.contains("cniVersion") && json["cniVersion"].is_string())
         return json["cniVersion"].get<std::string>();
     return std::string(*std::rbegin(supported_versions));

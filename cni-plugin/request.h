@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cni_error.h"
 
@@ -30,14 +31,18 @@ struct Parameters {
     std::string container_id;
     std::string netns; // a path; empty if the runtime gave none
     std::string ifname;
-    std::string args; // CNI_ARGS, as it came
+    std::string args;            // CNI_ARGS, as it came
+    bool netns_override = false; // CNI_NETNS may be the plugin's own
 };
 
 enum class FailurePolicy { open, closed };
 
 struct Config {
     std::string cni_version;
-    Json prev_result; // null if there is none
+    std::string network;    // "name"
+    Json prev_result;       // null if there is none
+    Json valid_attachments; // "cni.dev/valid-attachments"; null if there is none
+    std::vector<std::string> unknown_keys;
     std::filesystem::path pin_path;
     std::chrono::milliseconds timeout{500};
     FailurePolicy failure_policy = FailurePolicy::open;

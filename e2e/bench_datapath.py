@@ -3,17 +3,18 @@
 and throughput with podrtt on against off. Run by hack/bench, inside e2e/isolate."""
 
 import argparse
+import ctypes
 import json
 import pathlib
 import random
+import resource
 import statistics
 import subprocess
+import time
 
 import node
 from node import BIN, Peer, Daemon, add_netns, configure_link, in_netns, run
 
-LOAD = BIN / "load"
-PORT = 8080
 PINS = pathlib.Path("/sys/fs/bpf/podrtt/v1")
 BASELINE = pathlib.Path("/sys/fs/bpf/baseline")
 HOOKS = {"ingress": "from_pod", "egress": "to_pod"}
@@ -24,15 +25,24 @@ PROGRAMS = {
 }
 HOST, POD = "pod0", "pod"
 
-# name: arguments of load, and what to set in the pod before
+# name: which load, how many connections (or SYNs a second), and what to set before
 TRAFFIC = {
-    "bulk, GSO": (("bulk", 4), {}),
-    "bulk, MTU-size": (("bulk", 4), {"gso_max_segs": 1}),
-    "200 request-response flows": (("requests", 200), {}),
-    "5,000 request-response flows": (("requests", 5000), {}),
-    "connections, 50 at a time": (("connects", 50), {}),
-    "200 flows, no timestamps": (("requests", 200), {"tcp_timestamps": 0}),
+    "bulk, GSO": ("iperf3", 4, {}),
+    "bulk, MTU-size": ("iperf3", 4, {"gso_max_segs": 1}),
+    "200 request-response flows": ("redis", 200, {}),
+    "5,000 request-response flows": ("redis", 5000, {}),
+    "connections, 50 at a time": ("redis, each request on its own connection", 50, {}),
+    "200 flows, no timestamps": ("redis", 200, {"tcp_timestamps": 0}),
+    "SYN flood": ("flood", 200000, {}),
 }
+
+SERVERS = (("iperf3", "-s"), ("redis-server", "--protected-mode", "no", "--save", "", "--maxclients", "10000"))
+
+# Seconds: until the load is steady, until a program's caches are, and of measuring; and what
+# attaching takes.
+WARM_UP, SETTLE, WINDOW, TURN = 0.5, 0.03, 0.12, 0.05
+
+FDS = {}  # of the programs, as in PROGRAMS
 
 
 def make_pod():
@@ -64,80 +74,130 @@ def attach(name):
             "direct-action", "object-pinned", pin)
 
 
-def load(peer, arguments, seconds):
-    kind, number = arguments
-    return int(run(*in_netns(POD, LOAD, kind, peer.v4, PORT, number, seconds)))
+def load_command(load, peer, number, seconds):
+    if load == "iperf3":
+        return ("iperf3", "-c", peer.v4, "-P", number, "-t", seconds)
+    if load == "flood":
+        return (BIN / "syn_flood", peer.v4, "9", number * seconds, seconds)
+    return ("redis-benchmark", "-h", peer.v4, "-c", number, "-n", 2**31 - 1, "-t", "get", "-q",
+            "-k", 1 if load == "redis" else 0)
 
 
-def statistics_of(pin):
-    info = json.loads(run("bpftool", "--json", "prog", "show", "pinned", pin))
-    return info.get("run_time_ns", 0), info.get("run_cnt", 0)
+class Load:
+    """Traffic between pod and peer, each on a CPU of its own, for as long as the block lasts."""
+
+    def __init__(self, *arguments):
+        self.command = in_netns(POD, "taskset", "-c", "0", *load_command(*arguments))
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(WARM_UP)
+
+    def __exit__(self, *_):
+        if self.process.poll() is not None:
+            raise node.CommandFailed("the load ended too early")
+        self.process.kill()
+        self.process.wait()
 
 
-def cost(peer, arguments, name, seconds):
-    """Nanoseconds a packet of each hook, the timer's own cost included."""
-    attach(name)
-    before = {hook: statistics_of(pin) for hook, pin in PROGRAMS[name].items()}
-    load(peer, arguments, seconds)
-    after = {hook: statistics_of(pin) for hook, pin in PROGRAMS[name].items()}
+def statistics_of(name):
+    """Nanoseconds and runs of a program on each hook so far."""
+    found = {}
+    for hook, fd in FDS[name].items():
+        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
+            info = dict(line.split(":") for line in lines)
+        found[hook] = int(info["run_time_ns"]), int(info["run_cnt"])
+    return found
+
+
+def transferred():
+    """Bytes through the host veth so far."""
+    with open("/proc/self/net/dev", encoding="ascii") as lines:
+        numbers = next(line.split(":")[1].split() for line in lines if line.strip().startswith(f"{HOST}:"))
+    return int(numbers[0]) + int(numbers[8])
+
+
+def costs(names, rounds):
+    """Nanoseconds a packet by program and hook, the timer's own cost included: a list of one
+    figure for each round. All programs take turns on the same connections."""
+    found = {name: {hook: [] for hook in HOOKS} for name in names}
+    run("sysctl", "-qw", "kernel.bpf_stats_enabled=1")
+    for _ in range(rounds):
+        for name in random.sample(names, len(names)):
+            attach(name)
+            time.sleep(SETTLE)
+            before = statistics_of(name)
+            time.sleep(WINDOW)
+            for hook, (ns, runs) in statistics_of(name).items():
+                if runs > before[hook][1]:
+                    found[name][hook].append((ns - before[hook][0]) / (runs - before[hook][1]))
+    run("sysctl", "-qw", "kernel.bpf_stats_enabled=0")
     detach()
-    return {hook: (after[hook][0] - before[hook][0]) / max(1, after[hook][1] - before[hook][1]) for hook in HOOKS}
+    return found
 
 
-def throughput(peer, arguments, name, seconds):
-    if name:
-        attach(name)
-    done = load(peer, arguments, seconds)
-    if name:
-        detach()
-    return done
-
-
-def measure(peer, arguments, rounds, seconds):
-    costs = {name: {hook: [] for hook in HOOKS} for name in PROGRAMS}
+def throughput(rounds):
+    """What is transferred with podrtt, of what is transferred without."""
     ratios = []
     for _ in range(rounds):
-        run("sysctl", "-qw", "kernel.bpf_stats_enabled=1")
-        for name in random.sample(list(PROGRAMS), len(PROGRAMS)):
-            for hook, ns in cost(peer, arguments, name, seconds).items():
-                costs[name][hook].append(ns)
-        run("sysctl", "-qw", "kernel.bpf_stats_enabled=0")
-        done = {name: throughput(peer, arguments, name, seconds) for name in random.sample([None, "podrtt"], 2)}
+        done = {}
+        for name in random.sample([None, "podrtt"], 2):
+            if name:
+                attach(name)
+            time.sleep(SETTLE)
+            start, before = time.monotonic(), transferred()
+            time.sleep(WINDOW)
+            done[name] = (transferred() - before) / (time.monotonic() - start)
+            if name:
+                detach()
         ratios.append(done["podrtt"] / done[None])
-    return {name: {hook: statistics.median(ns) for hook, ns in by_hook.items()} for name, by_hook in costs.items()}, \
-        statistics.median(ratios)
+    return statistics.median(ratios)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="hack/bench datapath", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=1, help="length of each measurement")
+    parser.add_argument("--rounds", type=int, default=30, help="of 0.15 s for each program")
     parser.add_argument("--traffic", default="", help="only kinds whose name contains this")
     options = parser.parse_args()
 
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     node.prepare()
     make_pod()
     peer = Peer("peer", 200)
     peer.connect()
     daemon = Daemon("--log-level", "error")
     run("bpftool", "prog", "loadall", BIN.parent / "bpf/baseline.bpf.o", BASELINE)
-    server = subprocess.Popen(in_netns(peer.name, LOAD, "serve", str(PORT)), stdout=subprocess.PIPE, text=True)
-    server.stdout.readline()
+    servers = [subprocess.Popen(in_netns(peer.name, "taskset", "-c", "1", *command), stdout=subprocess.DEVNULL)
+               for command in SERVERS]
+    libbpf = ctypes.CDLL("libbpf.so.1")
+    for name, pins in PROGRAMS.items():
+        FDS[name] = {hook: libbpf.bpf_obj_get(str(pin).encode()) for hook, pin in pins.items()}
 
     print(f"ns a packet above an empty program, medians of {options.rounds} interleaved rounds\n")
     print(f"{'':30} {'':8} {'empty':>7} {'look-up':>8} {'podrtt':>7} {'ratio':>6} {'throughput':>11}")
-    for name, (arguments, settings) in TRAFFIC.items():
+    for name, (load, number, settings) in TRAFFIC.items():
         if options.traffic not in name:
             continue
         set_up(peer, settings)
-        medians, ratio = measure(peer, arguments, options.rounds, options.seconds)
+        seconds = round(WARM_UP + options.rounds * (len(PROGRAMS) + 2) * (SETTLE + WINDOW + TURN)) + 5
+        with Load(load, peer, number, seconds):
+            found = costs(list(PROGRAMS), options.rounds)
+            ratio = throughput(options.rounds)
         for hook in HOOKS:
-            empty = medians["empty"][hook]
-            least, mine = medians["lookup"][hook] - empty, medians["podrtt"][hook] - empty
+            if not found["podrtt"][hook]:
+                continue  # a flood comes from one side
+            median = {program: statistics.median(by_hook[hook]) for program, by_hook in found.items()}
+            least, mine = median["lookup"] - median["empty"], median["podrtt"] - median["empty"]
             first = hook == "ingress"
-            print(f"{name if first else '':30} {HOOKS[hook]:8} {empty:7.0f} {least:8.0f} {mine:7.0f} {mine / least:6.2f} "
-                  f"{f'{ratio:11.2f}' if first else ''}", flush=True)
+            print(f"{name if first else '':30} {HOOKS[hook]:8} {median['empty']:7.0f} {least:8.0f} {mine:7.0f} "
+                  f"{mine / least:6.2f} {f'{ratio:11.2f}' if first else ''}", flush=True)
+    lengths = {name: json.loads(run("bpftool", "--json", "prog", "show", "pinned", pins["ingress"]))["bytes_xlated"] // 8
+               for name, pins in PROGRAMS.items()}
+    print("\ninstructions: " + ", ".join(f"{name} {length}" for name, length in lengths.items()))
     daemon.stop()
+    for server in servers:
+        server.kill()
 
 
 if __name__ == "__main__":

@@ -3,15 +3,18 @@
 // A network link of known delay: a TAP device in the current network namespace and one
 // in another, with this program between them, which holds every frame for a while.
 //
-//   delay_line NETNS NEAR FAR DELAY_US LOG
+//   delay_line NETNS NEAR FAR DELAY_US LOG [JITTER_US [LOSS_PERMILLE]]
 //
-// NEAR is the TAP's name here, FAR the one in NETNS. Every frame that has left is a line
-// in LOG, so that a test can compare with what really happened, not with what was asked:
+// NEAR is the TAP's name here, FAR the one in NETNS. Up to JITTER_US are added to the delay
+// of each frame, by chance, but no frame overtakes another; LOSS_PERMILLE of a thousand
+// frames are lost. Every frame is a line in LOG, so that a test can compare with what really
+// happened, not with what was asked:
 //
 //   direction in_ns out_ns version source sport destination dport seq ack length flags
 //
-// direction is "far" or "near", where the frame went; times are CLOCK_MONOTONIC. From
-// "version" on only for TCP; length is that of the payload, flags are hexadecimal.
+// direction is "far" or "near", where the frame went, with "lost-" before it if it did not
+// arrive; times are CLOCK_MONOTONIC. From "version" on only for TCP; length is that of the
+// payload, flags are hexadecimal.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if.h>
@@ -36,6 +39,7 @@
 #include <cstring>
 #include <ctime>
 #include <deque>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -47,6 +51,8 @@ using Bytes = std::vector<unsigned char>;
 struct Frame {
     Bytes bytes;
     std::int64_t in_ns;
+    std::int64_t due_ns;
+    bool lost;
 };
 
 struct Lane {
@@ -54,6 +60,20 @@ struct Lane {
     int from;
     int to;
     std::deque<Frame> held;
+};
+
+// What the line does to a frame.
+struct Line {
+    std::int64_t delay_ns;
+    std::int64_t jitter_ns = 0;
+    int loss_permille = 0;
+    std::minstd_rand random = {};
+
+    std::int64_t due(std::int64_t in_ns)
+    {
+        return in_ns + delay_ns + std::uniform_int_distribution<std::int64_t>(0, jitter_ns)(random);
+    }
+    bool loses() { return std::uniform_int_distribution<int>(0, 999)(random) < loss_permille; }
 };
 
 volatile sig_atomic_t ended;
@@ -140,29 +160,32 @@ void log_tcp(std::FILE *log, const Bytes &bytes)
                  total - header - tcp.th_off * std::size_t{4}, tcp.th_flags);
 }
 
-void take_in(Lane &lane)
+void take_in(Lane &lane, Line &line)
 {
     unsigned char buffer[65536];
     for (;;) {
         ssize_t length = read(lane.from, buffer, sizeof(buffer));
         if (length <= 0)
             return;
-        lane.held.push_back({Bytes(buffer, buffer + length), now_ns()});
+        const std::int64_t in_ns = now_ns();
+        const std::int64_t before = lane.held.empty() ? 0 : lane.held.back().due_ns;
+        lane.held.push_back(
+            {Bytes(buffer, buffer + length), in_ns, std::max(before, line.due(in_ns)), line.loses()});
     }
 }
 
 // Sends what is due and returns when the next frame is, or -1.
-std::int64_t let_out(Lane &lane, std::int64_t delay_ns, std::FILE *log)
+std::int64_t let_out(Lane &lane, std::FILE *log)
 {
     while (!lane.held.empty()) {
         const Frame &frame = lane.held.front();
-        if (now_ns() < frame.in_ns + delay_ns)
-            return frame.in_ns + delay_ns;
-        bool sent = write(lane.to, frame.bytes.data(), frame.bytes.size()) >= 0;
+        if (now_ns() < frame.due_ns)
+            return frame.due_ns;
+        bool sent = !frame.lost && write(lane.to, frame.bytes.data(), frame.bytes.size()) >= 0;
         std::int64_t out_ns = now_ns();
-        if (sent) {
-            std::fprintf(log, "%s %lld %lld", lane.name, static_cast<long long>(frame.in_ns),
-                         static_cast<long long>(out_ns));
+        if (sent || frame.lost) {
+            std::fprintf(log, "%s%s %lld %lld", frame.lost ? "lost-" : "", lane.name,
+                         static_cast<long long>(frame.in_ns), static_cast<long long>(out_ns));
             log_tcp(log, frame.bytes);
             std::fputc('\n', log);
         }
@@ -175,11 +198,13 @@ std::int64_t let_out(Lane &lane, std::int64_t delay_ns, std::FILE *log)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6) {
-        std::fprintf(stderr, "usage: delay_line NETNS NEAR FAR DELAY_US LOG\n");
+    if (argc < 6 || argc > 8) {
+        std::fprintf(stderr, "usage: delay_line NETNS NEAR FAR DELAY_US LOG [JITTER_US [LOSS_PERMILLE]]\n");
         return 2;
     }
-    const std::int64_t delay_ns = std::atoll(argv[4]) * 1000;
+    Line line = {.delay_ns = std::atoll(argv[4]) * 1000,
+                 .jitter_ns = argc > 6 ? std::atoll(argv[6]) * 1000 : 0,
+                 .loss_permille = argc > 7 ? std::atoi(argv[7]) : 0};
     int near = open_tap(argv[2]);
     int far = open_tap_in(argv[1], argv[3]);
     std::FILE *log = std::fopen(argv[5], "w");
@@ -200,7 +225,7 @@ int main(int argc, char **argv)
     while (!ended) {
         std::int64_t next = -1;
         for (Lane &lane : lanes) {
-            std::int64_t due = let_out(lane, delay_ns, log);
+            std::int64_t due = let_out(lane, log);
             if (due >= 0 && (next < 0 || due < next))
                 next = due;
         }
@@ -210,7 +235,7 @@ int main(int argc, char **argv)
         if (ppoll(ready, 2, next < 0 ? nullptr : &timeout, nullptr) < 0 && errno != EINTR)
             fail("poll");
         for (Lane &lane : lanes)
-            take_in(lane);
+            take_in(lane, line);
     }
     return std::fclose(log) == 0 ? 0 : 1;
 }

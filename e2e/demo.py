@@ -70,7 +70,7 @@ def main():
         print(f"  {pod.namespace + '/' + pod.name:32} {pod.v4:12} {pod.v6:10} {pod.host_veth}")
 
     step("Traffic: short requests and bulk, IPv4 and IPv6")
-    connections = {web: 60, checkout: 22, batch: 2}
+    connections = {web: 60, checkout: 20, batch: 2}
     traffic([
         (web, ("requests", near.v4, PORT, 20, 20)),
         (web, ("requests", near.v6, PORT, 20, 20)),
@@ -82,8 +82,6 @@ def main():
     traffic([
         (batch, ("bulk", near.v4, PORT, 200_000_000)),
         (batch, ("bulk", near.v6, PORT, 200_000_000)),
-        (checkout, ("bulk", far.v4, PORT, 2_000_000)),
-        (checkout, ("bulk", far.v6, PORT, 2_000_000)),
     ])
     far.disconnect()
 

@@ -23,7 +23,7 @@ def round_trips(log, kind="data"):
             entered, left = int(fields[1]), int(fields[2])
             source, destination = (fields[4], fields[5]), (fields[6], fields[7])
             seq, ack, length, flags = int(fields[8]), int(fields[9]), int(fields[10]), int(fields[11], 16)
-            if fields[0] == "far":
+            if fields[0] in ("far", "lost-far"):
                 flow = (source, destination)
                 sent = outstanding.setdefault(flow, {})
                 end = (seq + length + bool(flags & SYN) + bool(flags & FIN)) % 2**32
@@ -34,7 +34,7 @@ def round_trips(log, kind="data"):
                         sent[end] = (entered, "handshake" if flags & SYN else "data")
                 if flow not in ends or is_after(end, ends[flow]):
                     ends[flow] = end
-            elif flags & ACK:
+            elif fields[0] == "near" and flags & ACK:
                 sent = outstanding.get((destination, source), {})
                 if ack in sent and sent[ack][1] == kind:
                     found.append((left - sent[ack][0]) * 1e-9)

@@ -93,10 +93,11 @@ class Peer:
         run("ip", "link", "add", self.device, "type", "veth", "peer", "name", "eth0", "netns", self.name)
         self._route()
 
-    def connect_by_delay_line(self, delay_us, log):
-        """By a line that holds every frame for delay_us in each direction."""
+    def connect_by_delay_line(self, delay_us, log, jitter_us=0, loss_permille=0):
+        """By a line that holds every frame for delay_us and up to jitter_us in each direction."""
         self.line = subprocess.Popen(
-            [BIN / "delay_line", NETNS / self.name, self.device, "eth0", str(delay_us), log],
+            [BIN / "delay_line", NETNS / self.name, self.device, "eth0", str(delay_us), log, str(jitter_us),
+             str(loss_permille)],
             stdout=subprocess.PIPE, text=True)
         if self.line.stdout.readline() != "ready\n":
             raise CommandFailed("delay_line did not start")
@@ -191,9 +192,9 @@ class Pod:
 class Daemon:
     """podrttd run, and what it says."""
 
-    def __init__(self, *options, listen="127.0.0.1:9435", stderr=None):
+    def __init__(self, *options, listen="127.0.0.1:9435", stderr=None, prefix=()):
         self.listen = listen
-        self.process = subprocess.Popen([BIN / "podrttd", "run", "--listen", listen, *options], stderr=stderr)
+        self.process = subprocess.Popen([*prefix, BIN / "podrttd", "run", "--listen", listen, *options], stderr=stderr)
         wait_until(self._serves, "podrttd serves /metrics")
 
     def _serves(self):

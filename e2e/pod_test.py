@@ -4,6 +4,7 @@
 import re
 import subprocess
 import sys
+import time
 import unittest
 
 import node
@@ -147,6 +148,22 @@ class PodTest(unittest.TestCase):
         for hook in ("ingress", "egress"):
             wait_until(lambda: "podrtt_" in filters(pod.host_veth, hook)[0], "podrtt's filter runs first again")
         self.assertEqual(len(filters(pod.host_veth)), 4)
+        pod.delete()
+
+    def test_removed_qdisc_is_back_at_once(self):
+        pod = Pod(Chain(), "shop", "healed").create()
+        taken = []
+        for _ in range(5):
+            wait_until(lambda: len(filters(pod.host_veth)) == 2, "both filters are there")
+            time.sleep(0.1)
+            start = time.monotonic()
+            run("tc", "qdisc", "delete", "dev", pod.host_veth, "clsact")
+            wait_until(lambda: len(filters(pod.host_veth)) == 2, "both filters are back")
+            taken.append(time.monotonic() - start)
+        self.assertLess(min(taken), 0.1)  # seconds; the machine may be busy, but not five times
+        requests(pod, NEAR.v4)
+        assert_handshakes(self, pod, 1)
+        self.assertRegex(self.daemon.metrics(), r'podrtt_repairs_total{repair="attached"} [5-9]')
         pod.delete()
 
     def test_restart_of_the_daemon_loses_nothing(self):

@@ -5,10 +5,15 @@
   traffic.py requests HOST PORT CONNECTIONS COUNT   short requests, COUNT on each connection
   traffic.py paced HOST PORT CONNECTIONS SECONDS    a request on each connection in turn, one a millisecond;
                                                     prints how many
+  traffic.py parallel HOST PORT CONNECTIONS COUNT   short requests on all connections at the same time;
+                                                    prints tcpi_rtt of each at its end, microseconds
   traffic.py bulk HOST PORT BYTES                   one connection that sends BYTES
+  traffic.py ping HOST COUNT                        ICMP echo; prints how many were answered
 """
 
+import os
 import socket
+import struct
 import sys
 import threading
 import time
@@ -57,6 +62,56 @@ def requests(host, port, connections, count):
                     raise ConnectionError("the server closed the connection")
 
 
+TCPI_RTT = 68  # offset in struct tcp_info (linux/tcp.h)
+
+
+def parallel(host, port, connections, count):
+    found = []
+
+    def work():
+        with socket.create_connection((host, int(port))) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(int(count)):
+                connection.sendall(REQUEST)
+                if not receive(connection, len(RESPONSE)):
+                    raise ConnectionError("the server closed the connection")
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            found.append(struct.unpack_from("I", info, TCPI_RTT)[0])
+
+    threads = [threading.Thread(target=work) for _ in range(int(connections))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(found) != len(threads):
+        sys.exit("a connection has failed")
+    print(*found)
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def ping(host, count):
+    v6 = ":" in host
+    family, protocol = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if v6 else (socket.AF_INET, socket.IPPROTO_ICMP)
+    request, reply, header = (128, 129, 0) if v6 else (8, 0, 20)
+    answered = 0
+    with socket.socket(family, socket.SOCK_RAW, protocol) as icmp:
+        icmp.settimeout(2)
+        for sequence in range(int(count)):
+            message = struct.pack("!BBHHH", request, 0, 0, os.getpid() & 0xFFFF, sequence) + b"p" * 56
+            if not v6:
+                message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+            icmp.sendto(message, (host, 0))
+            while icmp.recv(2048)[header] != reply:
+                pass
+            answered += 1
+    print(answered)
+
+
 def paced(host, port, connections, seconds):
     opened = [socket.create_connection((host, int(port))) for _ in range(int(connections))]
     count, end = 0, time.monotonic() + float(seconds)
@@ -82,4 +137,5 @@ def bulk(host, port, length):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "requests": requests, "paced": paced, "bulk": bulk}[sys.argv[1]](*sys.argv[2:])
+    {"serve": serve, "requests": requests, "parallel": parallel, "paced": paced, "bulk": bulk,
+     "ping": ping}[sys.argv[1]](*sys.argv[2:])

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector.h"
 
+#include <bpf/bpf.h>
 #include <prometheus/metric_family.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <iterator>
+#include <optional>
 #include <tuple>
 #include <utility>
 
+#include "process.h"
 #include "snapshot.h"
 
 namespace podrtt
@@ -34,6 +40,8 @@ constexpr HistogramFamily histogram_families[] = {
      "TCP round-trip time of connection handshakes."},
     {PODRTT_KIND_FLOOR, "podrtt_tcp_min_rtt_seconds", "podrtt_namespace_tcp_min_rtt_seconds",
      "Smallest TCP round-trip time of each connection in each 10 s."},
+    {PODRTT_KIND_ECHO, "podrtt_icmp_rtt_seconds", "podrtt_namespace_icmp_rtt_seconds",
+     "Round-trip time between ICMP echo requests and their replies."},
 };
 
 struct DropReason {
@@ -54,6 +62,11 @@ constexpr DropReason event_drops[] = {
 constexpr DropReason sample_drops[] = {
     {PODRTT_DROP_STALE, "stale"},
     {PODRTT_DROP_HISTOGRAMS_FULL, "histogram_map_full"},
+};
+
+constexpr DropReason pod_drops[] = {
+    {PODRTT_DROP_NO_VETH, "no_veth"},
+    {PODRTT_DROP_ADD_FAILED, "failed"},
 };
 
 MetricFamily make_family(std::string name, std::string help, MetricType type)
@@ -95,7 +108,8 @@ Labels series_labels(const SeriesKey &key)
     if (!key.pod.empty())
         labels.push_back({"pod", key.pod});
     labels.push_back({"leg", leg_name(key.leg)});
-    labels.push_back({"peer", key.peer});
+    if (!key.peer.empty())
+        labels.push_back({"peer", key.peer});
     return labels;
 }
 
@@ -134,6 +148,49 @@ MetricFamily pod_info(const Snapshot &snapshot)
     return family;
 }
 
+constexpr const char *matching_names[] = {"timestamps", "sequence", "none"};
+static_assert(std::size(matching_names) == PODRTT_MATCHINGS);
+
+MetricFamily pod_flows(const Snapshot &snapshot)
+{
+    MetricFamily family = make_family(
+        "podrtt_pod_flows_total",
+        "Connections by how answers are matched; none: the packets of one direction pass unseen.",
+        MetricType::Counter);
+    for (const auto &[name, connections] : snapshot.connections) {
+        for (std::size_t i = 0; i < std::size(matching_names); i++) {
+            ClientMetric metric;
+            metric.label = {
+                {"namespace", name.first}, {"pod", name.second}, {"matching", matching_names[i]}};
+            metric.counter.value = static_cast<double>(connections[i]);
+            family.metric.push_back(std::move(metric));
+        }
+    }
+    return family;
+}
+
+// One row a pod; of several interfaces the one that is not measured.
+MetricFamily pod_attached(const Snapshot &snapshot, const std::map<std::uint32_t, Attachment> &attachments)
+{
+    MetricFamily family =
+        make_family("podrtt_pod_attached", "Whether a pod is measured: the form of attachment, or why not.",
+                    MetricType::Gauge);
+    std::map<PodName, Attachment> by_name;
+    for (const auto &[id, attachment] : attachments) {
+        auto pod = snapshot.pods.find(id);
+        if (pod == snapshot.pods.end())
+            continue;
+        auto [shown, first] = by_name.try_emplace({pod->second.name_space, pod->second.name}, attachment);
+        if (!first && !attachment.attached)
+            shown->second = attachment;
+    }
+    for (const auto &[name, attachment] : by_name)
+        family.metric.push_back(
+            gauge({{"namespace", name.first}, {"pod", name.second}, {"reason", attachment.reason}},
+                  attachment.attached ? 1 : 0));
+    return family;
+}
+
 template <std::size_t size>
 MetricFamily drop_family(const Maps &maps, std::string name, std::string help,
                          const DropReason (&reasons)[size])
@@ -151,6 +208,65 @@ MetricFamily drop_family(const Maps &maps, std::string name, std::string help,
     return family;
 }
 
+// Memory as the kernel accounts for it ("memlock" of fdinfo, proc(5)); nothing if it does not.
+std::optional<double> map_memory(int fd)
+{
+    std::ifstream file("/proc/self/fdinfo/" + std::to_string(fd));
+    double bytes = 0;
+    for (std::string word; file >> word;)
+        if (word == "memlock:" && file >> bytes)
+            return bytes;
+    return std::nullopt;
+}
+
+// How full a map is, is told of those whose elements are read at a scrape anyway.
+void add_map_families(const Maps &maps, const Snapshot &snapshot, std::vector<MetricFamily> &families)
+{
+    struct Row {
+        const char *name;
+        int fd;
+        std::optional<std::size_t> entries;
+    };
+    const Row rows[] = {
+        {PODRTT_MAP_FLOWS, maps.flows.fd(), std::nullopt},
+        {PODRTT_MAP_HISTOGRAMS, maps.histograms.fd(), snapshot.histogram_entries},
+        {PODRTT_MAP_PODS, maps.pods.fd(), snapshot.pods.size()},
+        {PODRTT_MAP_TOTALS, maps.totals.fd(), snapshot.total_entries},
+    };
+    MetricFamily entries =
+        make_family("podrtt_bpf_map_entries", "Elements in a BPF map.", MetricType::Gauge);
+    MetricFamily capacity =
+        make_family("podrtt_bpf_map_capacity", "Elements that a BPF map has room for.", MetricType::Gauge);
+    MetricFamily memory =
+        make_family("podrtt_bpf_map_memory_bytes",
+                    "Memory that a BPF map takes, as the kernel accounts for it.", MetricType::Gauge);
+    for (const auto &[name, fd, count] : rows) {
+        bpf_map_info info = {};
+        std::uint32_t length = sizeof(info);
+        if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0)
+            capacity.metric.push_back(gauge({{"map", name}}, info.max_entries));
+        if (auto bytes = map_memory(fd))
+            memory.metric.push_back(gauge({{"map", name}}, *bytes));
+        if (count)
+            entries.metric.push_back(gauge({{"map", name}}, static_cast<double>(*count)));
+    }
+    for (auto *family : {&entries, &capacity, &memory})
+        families.push_back(std::move(*family));
+}
+
+MetricFamily repair_family(const Repairs &repairs)
+{
+    MetricFamily family = make_family(
+        "podrtt_repairs_total", "What the daemon has set right since its start.", MetricType::Counter);
+    for (std::size_t i = 0; i < std::size(repair_names); i++) {
+        ClientMetric metric;
+        metric.label = {{"repair", repair_names[i]}};
+        metric.counter.value = static_cast<double>(repairs.of(static_cast<Repair>(i)));
+        family.metric.push_back(std::move(metric));
+    }
+    return family;
+}
+
 } // namespace
 
 std::vector<MetricFamily> Collector::Collect() const
@@ -158,13 +274,19 @@ std::vector<MetricFamily> Collector::Collect() const
     std::vector<MetricFamily> families;
     auto snapshot = Snapshot::take(maps_);
     if (snapshot) {
+        const auto pod_series = reduce(snapshot->pod_series, detail_);
+        const auto namespace_series = reduce(snapshot->namespace_series, detail_);
         for (const auto &[kind, pod_name, namespace_name, help] : histogram_families) {
-            families.push_back(histogram_family(pod_name, help, kind, snapshot->pod_series));
+            families.push_back(histogram_family(pod_name, help, kind, pod_series));
             families.push_back(histogram_family(namespace_name,
                                                 std::string(help) + " Includes pods that are gone.", kind,
-                                                snapshot->namespace_series));
+                                                namespace_series));
         }
         families.push_back(pod_info(*snapshot));
+        if (detail_.pods)
+            families.push_back(pod_flows(*snapshot));
+        families.push_back(pod_attached(*snapshot, attachments_.all()));
+        add_map_families(maps_, *snapshot, families);
     } else {
         // No series rather than wrong ones.
         spdlog::error("{}", snapshot.error().message());
@@ -174,9 +296,14 @@ std::vector<MetricFamily> Collector::Collect() const
         drop_family(maps_, "podrtt_ignored_packets_total", "Packets left alone, by reason.", packet_drops));
     families.push_back(
         drop_family(maps_, "podrtt_dropped_samples_total", "Samples left out, by reason.", sample_drops));
+    families.push_back(drop_family(maps_, "podrtt_unmeasured_adds_total",
+                                   "Interfaces that the plugin could not attach to, by reason.",
+                                   pod_drops));
+    families.push_back(repair_family(repairs_));
     families.push_back(drop_family(maps_, "podrtt_dropped_events_total",
                                    "Live events left out, by reason; their samples are in the histograms.",
                                    event_drops));
+    std::ranges::move(process_families(), std::back_inserter(families));
     auto build = make_family("podrtt_build_info", "Version of podrtt, always 1.", MetricType::Gauge);
     build.metric.push_back(gauge({{"version", PODRTT_VERSION}}, 1));
     families.push_back(std::move(build));

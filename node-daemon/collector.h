@@ -5,7 +5,10 @@
 
 #include <vector>
 
+#include "attachments.h"
+#include "detail.h"
 #include "maps.h"
+#include "repairs.h"
 
 namespace podrtt
 {
@@ -15,17 +18,25 @@ namespace podrtt
 inline constexpr int min_classic_exponent = -16;
 inline constexpr int max_classic_exponent = 3;
 
-// Reads the maps whenever Prometheus scrapes. Thread-safe; holds no state of its own.
+// Reads the maps and the attachments whenever Prometheus scrapes. Thread-safe; holds no
+// state of its own.
 class Collector : public prometheus::Collectable
 {
 public:
-    // `maps` must outlive the collector.
-    explicit Collector(const Maps &maps) : maps_(maps) {}
+    // The first three must outlive the collector.
+    Collector(const Maps &maps, const Attachments &attachments, const Repairs &repairs,
+              const Detail &detail = {})
+        : maps_(maps), attachments_(attachments), repairs_(repairs), detail_(detail)
+    {
+    }
 
     std::vector<prometheus::MetricFamily> Collect() const override;
 
 private:
     const Maps &maps_;
+    const Attachments &attachments_;
+    const Repairs &repairs_;
+    Detail detail_;
 };
 
 } // namespace podrtt

@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon.h"
 
-#include <prometheus/exposer.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
-#include <exception>
+#include <iterator>
 
+#include "adoption.h"
 #include "bpffs.h"
 #include "collector.h"
+#include "fd.h"
+#include "health.h"
+#include "link_events.h"
 #include "lock.h"
 #include "reconciler.h"
+#include "server.h"
 #include "signals.h"
 #include "totals.h"
 
@@ -19,33 +29,67 @@ namespace podrtt
 namespace
 {
 
-constexpr std::chrono::seconds reconcile_interval{1};
+using Clock = std::chrono::steady_clock;
 
-// The signal that came, or 0 when the time has passed.
-int wait_for_signal(const sigset_t &signals, std::chrono::seconds time)
+constexpr std::chrono::seconds reconcile_interval{1};
+constexpr std::chrono::seconds adopt_interval{30};
+
+// Waits until a signal has come, which it returns, or something to read at `fd`, or the time.
+Result<int> wait_for_signal(const Fd &signals, int fd, Clock::time_point until)
 {
-    const timespec timeout = {time.count(), 0};
-    int signal = sigtimedwait(&signals, nullptr, &timeout);
-    return signal > 0 ? signal : 0;
+    pollfd waiting[] = {{signals.get(), POLLIN, 0}, {fd, POLLIN, 0}};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+    if (poll(waiting, std::size(waiting), static_cast<int>(std::max<std::int64_t>(0, left.count()))) < 0 &&
+        errno != EINTR)
+        return failure("wait for", "signals", errno);
+    signalfd_siginfo signal = {};
+    if (waiting[0].revents && read(signals.get(), &signal, sizeof(signal)) == sizeof(signal))
+        return static_cast<int>(signal.ssi_signo);
+    return 0;
 }
 
-// civetweb reports by exceptions that a port is taken.
-Result<std::unique_ptr<prometheus::Exposer>> listen(const std::string &address)
+// Whether a pod is concerned.
+bool take_events(LinkEvents &events, Reconciler &reconciler, spdlog::logger &log)
 {
-    try {
-        return std::make_unique<prometheus::Exposer>(address);
-    } catch (const std::exception &error) {
-        return failure("listen on", address,
-                       std::string(error.what()) + "; is the port taken, or HOST not of this machine?");
+    const auto changes = events.take();
+    if (changes.overrun) {
+        log.warn("the kernel's messages came too fast, some are lost; looking at all pods again");
+        reconciler.look_at_all_again();
+        return true;
     }
+    bool concerned = false;
+    for (int interface : changes.interfaces)
+        concerned |= reconciler.look_again(interface);
+    return concerned;
+}
+
+Result<void> set_settings(Maps &maps, const RunOptions &options)
+{
+    if (auto set = maps.settings.update(PODRTT_SETTING_ECHO, options.icmp); !set)
+        return set;
+    return maps.settings.update(PODRTT_SETTING_ATTACH, options.attach);
+}
+
+void reload_peers(Maps &maps, const ReadOptions &read_options, spdlog::logger &log)
+{
+    auto options = read_options();
+    if (!options) {
+        log.error("the peer classes stay as they were");
+        return;
+    }
+    if (auto set = set_peers(maps, options->peers); !set)
+        log.error("{}", set.error().message());
+    else
+        log.info("read the peer classes again: {} prefixes", options->peers.size());
 }
 
 } // namespace
 
-Result<void> run_daemon(const Pins &pins, const RunOptions &options,
+Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadOptions &read_options,
                         const std::shared_ptr<spdlog::logger> &log)
 {
-    const sigset_t signals = block_termination_signals();
+    sigset_t signals = block_termination_signals();
+    add_reload_signal(signals);
 
     auto mounted = ensure_bpffs(pins.directory());
     if (!mounted)
@@ -65,25 +109,51 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options,
         return finished;
     if (auto set = set_peers(*maps, options.peers); !set)
         return set;
+    if (auto set = set_settings(*maps, options); !set)
+        return set;
     auto netlink = Netlink::open();
     if (!netlink)
         return std::unexpected(netlink.error());
-    Reconciler reconciler(pins, *maps, std::move(*netlink), options.grace_period, log);
+    auto events = LinkEvents::open();
+    if (!events)
+        return std::unexpected(events.error());
+    const Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signal_fd)
+        return failure("wait for", "signals", errno);
+    Attachments attachments;
+    Repairs repairs;
+    Reconciler reconciler(pins, *maps, attachments, repairs, std::move(*netlink), options.grace_period,
+                          options.attach, log);
 
-    auto collector = std::make_shared<Collector>(*maps);
-    auto exposer = listen(options.listen);
-    if (!exposer)
-        return std::unexpected(exposer.error());
-    (*exposer)->RegisterCollectable(collector);
+    Health health;
+    const Collector collector(*maps, attachments, repairs, options.detail);
+    auto server = Server::start(options.listen, collector, health);
+    if (!server)
+        return std::unexpected(server.error());
     log->info("serving http://{}/metrics, pins in {}", options.listen, pins.directory().string());
 
-    int signal = 0;
-    while (!signal) {
-        reconciler.reconcile(std::chrono::steady_clock::now());
-        signal = wait_for_signal(signals, reconcile_interval);
+    Clock::time_point next, next_adoption;
+    for (;;) {
+        const auto now = Clock::now();
+        if (now >= next_adoption) {
+            adopt_pods(*maps, options.cni_cache, repairs, *log);
+            next_adoption = now + adopt_interval;
+        }
+        if (take_events(*events, reconciler, *log) || now >= next) {
+            reconciler.reconcile(now);
+            health.beat(now);
+            next = now + reconcile_interval;
+        }
+        auto signal = wait_for_signal(signal_fd, events->fd(), next);
+        if (!signal)
+            return std::unexpected(signal.error());
+        if (*signal == SIGHUP) {
+            reload_peers(*maps, read_options, *log);
+        } else if (*signal) {
+            log->info("ended by {}; pods are measured on", strsignal(*signal));
+            return {};
+        }
     }
-    log->info("ended by {}; pods are measured on", strsignal(signal));
-    return {};
 }
 
 } // namespace podrtt

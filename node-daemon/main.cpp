@@ -23,7 +23,13 @@ int main(int argc, char **argv)
     podrtt::Result<void> done;
     switch (options->subcommand) {
     case podrtt::Subcommand::run:
-        done = podrtt::run_daemon(pins, options->run, log);
+        done = podrtt::run_daemon(
+            pins, options->run,
+            [&]() -> std::optional<podrtt::RunOptions> {
+                auto again = podrtt::parse_options(argc, argv);
+                return again ? std::optional(again->run) : std::nullopt;
+            },
+            log);
         break;
     case podrtt::Subcommand::top:
         done = podrtt::top(pins, options->top, std::cout);

@@ -24,6 +24,7 @@ Result<Maps> Maps::open(const Pins &pins)
 {
     std::optional<Error> error;
     auto pods = open_pinned<std::uint32_t, podrtt_pod>(pins, PODRTT_MAP_PODS, error);
+    auto flows = open_pinned<podrtt_flow_key, podrtt_flow>(pins, PODRTT_MAP_FLOWS, error);
     auto histograms =
         open_pinned<podrtt_histogram_key, podrtt_histogram>(pins, PODRTT_MAP_HISTOGRAMS, error);
     auto totals = open_pinned<podrtt_total_key, podrtt_histogram>(pins, PODRTT_MAP_TOTALS, error);
@@ -31,10 +32,11 @@ Result<Maps> Maps::open(const Pins &pins)
     auto peers = open_pinned<podrtt_peer_key, std::uint32_t>(pins, PODRTT_MAP_PEERS, error);
     auto peer_names = open_pinned<std::uint32_t, PeerName>(pins, PODRTT_MAP_PEER_NAMES, error);
     auto drops = open_pinned<std::uint32_t, std::uint64_t>(pins, PODRTT_MAP_DROPS, error);
-    auto settings = open_pinned<std::uint32_t, podrtt_settings>(pins, PODRTT_MAP_SETTINGS, error);
+    auto settings = open_pinned<std::uint32_t, std::uint64_t>(pins, PODRTT_MAP_SETTINGS, error);
     if (error)
         return std::unexpected(*error);
     return Maps{.pods = std::move(*pods),
+                .flows = std::move(*flows),
                 .histograms = std::move(*histograms),
                 .totals = std::move(*totals),
                 .journal = std::move(*journal),

@@ -19,13 +19,14 @@ using PeerName = std::array<char, PODRTT_PEER_NAME_SIZE>; // ends with a NUL; em
 // The maps that the daemon works on. Thread-safe, as each of them is.
 struct Maps {
     Map<std::uint32_t, podrtt_pod> pods; // by pod id
+    Map<podrtt_flow_key, podrtt_flow> flows;
     Map<podrtt_histogram_key, podrtt_histogram> histograms;
     Map<podrtt_total_key, podrtt_histogram> totals;
     Map<std::uint32_t, podrtt_journal> journal; // one entry, 0
     Map<podrtt_peer_key, std::uint32_t> peers;  // to an index of peer_names
     Map<std::uint32_t, PeerName> peer_names;
-    Map<std::uint32_t, std::uint64_t> drops;      // by enum podrtt_drop
-    Map<std::uint32_t, podrtt_settings> settings; // one entry, 0
+    Map<std::uint32_t, std::uint64_t> drops;    // by enum podrtt_drop
+    Map<std::uint32_t, std::uint64_t> settings; // by enum podrtt_setting
 
     // Held while a pod's histograms move into the totals, and by whoever reads both.
     std::unique_ptr<std::mutex> moving = std::make_unique<std::mutex>();

@@ -2,6 +2,9 @@
 #include "options.h"
 
 #include <CLI/CLI.hpp>
+#include <map>
+
+#include "config_file.h"
 
 namespace podrtt
 {
@@ -13,12 +16,19 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     auto grace_seconds = static_cast<unsigned>(options.run.grace_period.count());
     auto interval_seconds = static_cast<unsigned>(options.top.interval.count());
 
+    std::string level = "pod", leg = "both";
+    bool no_peers = false;
+
     CLI::App app{"podrttd measures the TCP round-trip time of every pod on this node."};
     app.set_version_flag("--version", std::string("podrttd ") + PODRTT_VERSION);
     app.require_subcommand(1);
     app.fallthrough();
     app.add_option("--pin-path", options.pin_path, "Directory on a bpffs for maps and programs")
         ->capture_default_str();
+
+    app.config_formatter(json_config());
+    app.allow_config_extras(false);
+    app.set_config("--config", "", "JSON file with options of run; SIGHUP reads its peers again");
 
     CLI::App *run =
         app.add_subcommand("run", "Load the programs and serve /metrics, until SIGTERM or SIGINT");
@@ -35,6 +45,26 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     run->add_option("--grace-period", grace_seconds, "Seconds for which a deleted pod's series stay")
         ->check(CLI::Range(0u, 7u * 24 * 60 * 60))
         ->capture_default_str();
+    run->add_option("--cni-cache", options.run.cni_cache,
+                    "libcni's cache, in which pods are found that no plugin has told of")
+        ->capture_default_str();
+    run->add_flag("--icmp", options.run.icmp, "Measure ICMP echo (ping), too");
+    run->add_option(
+           "--attach", options.run.attach,
+           "auto, clsact or tcx (both on the host veth), or pod (inside the pod). auto moves a pod "
+           "inside whose packets pass the host veth in one direction only")
+        ->transform(
+            CLI::CheckedTransformer(std::map<std::string, podrtt_attach>{{"auto", PODRTT_ATTACH_AUTO},
+                                                                         {"clsact", PODRTT_ATTACH_CLSACT},
+                                                                         {"tcx", PODRTT_ATTACH_TCX},
+                                                                         {"pod", PODRTT_ATTACH_POD}}));
+    run->add_option("--level", level, "pod, or namespace: no histograms of single pods on /metrics")
+        ->check(CLI::IsMember({"pod", "namespace"}))
+        ->capture_default_str();
+    run->add_option("--leg", leg, "both, or the one leg whose histograms are on /metrics: network or pod")
+        ->check(CLI::IsMember({"both", "network", "pod"}))
+        ->capture_default_str();
+    run->add_flag("--no-peers", no_peers, "Sum peer classes up on /metrics, without the label peer");
     run->add_option("--max-flows", options.run.sizes.flows,
                     "Connections watched at a time, of all pods together")
         ->check(CLI::Range(1024u, 16u * 1024 * 1024))
@@ -65,6 +95,10 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                          : stream->parsed() ? Subcommand::stream
                                             : Subcommand::run;
     options.run.grace_period = std::chrono::seconds(grace_seconds);
+    options.run.detail.pods = level == "pod";
+    options.run.detail.peers = !no_peers;
+    if (leg != "both")
+        options.run.detail.leg = leg == "network" ? PODRTT_LEG_NETWORK : PODRTT_LEG_POD;
     options.top.interval = std::chrono::seconds(interval_seconds);
     options.top.once |= options.top.json;
     options.run.peers = default_peers();

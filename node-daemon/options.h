@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "datapath.h"
+#include "detail.h"
 #include "peers.h"
 
 namespace podrtt
@@ -18,6 +19,10 @@ struct RunOptions {
     DatapathSizes sizes;
     std::vector<PeerPrefix> peers; // the default ones first
     std::chrono::seconds grace_period{300};
+    std::filesystem::path cni_cache = "/var/lib/cni/results"; // libcni's
+    bool icmp = false;
+    Detail detail;
+    podrtt_attach attach = PODRTT_ATTACH_AUTO;
     std::string log_level = "info";
 };
 

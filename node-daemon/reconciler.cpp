@@ -3,6 +3,7 @@
 
 #include <net/if.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -18,9 +19,13 @@ namespace
 // How often pods that are attached are looked at again.
 constexpr std::chrono::seconds sweep_interval{30};
 
-using Name = std::pair<std::string, std::string>; // namespace and pod
+// Connections in a row of which only one direction was seen, before that is believed. One
+// may have been under way when the programs were attached.
+constexpr std::uint64_t enough_one_way = 3;
 
-Name name_of(const podrtt_pod &pod)
+constexpr const char *one_direction = "one_direction";
+
+PodName name_of(const podrtt_pod &pod)
 {
     return {pod.name_space, pod.name};
 }
@@ -30,18 +35,30 @@ std::string describe(const podrtt_pod &pod)
     return std::string(pod.name_space) + "/" + pod.name;
 }
 
-bool link_exists(std::uint32_t ifindex)
+std::uint32_t host_ifindex(std::uint32_t id, const podrtt_pod &pod)
+{
+    return id & PODRTT_ID_IN_POD ? pod.host_ifindex : id;
+}
+
+// A pod lives as long as its host veth.
+bool is_alive(std::uint32_t id, const podrtt_pod &pod)
 {
     char name[IF_NAMESIZE];
-    return if_indextoname(ifindex, name) != nullptr || errno != ENXIO;
+    return if_indextoname(host_ifindex(id, pod), name) != nullptr || errno != ENXIO;
+}
+
+std::string form_name(podrtt_attach form)
+{
+    return form == PODRTT_ATTACH_POD ? "pod" : form == PODRTT_ATTACH_TCX ? "tcx" : "clsact";
 }
 
 } // namespace
 
-Reconciler::Reconciler(Pins pins, Maps &maps, Netlink netlink, Clock::duration grace_period,
+Reconciler::Reconciler(Pins pins, Maps &maps, Attachments &attachments, Repairs &repairs, Netlink netlink,
+                       Clock::duration grace_period, podrtt_attach wanted,
                        std::shared_ptr<spdlog::logger> log)
-    : pins_(std::move(pins)), maps_(maps), netlink_(std::move(netlink)), grace_period_(grace_period),
-      log_(std::move(log))
+    : pins_(std::move(pins)), maps_(maps), attachments_(attachments), repairs_(repairs),
+      netlink_(std::move(netlink)), grace_period_(grace_period), wanted_(wanted), log_(std::move(log))
 {
 }
 
@@ -57,12 +74,21 @@ void Reconciler::reconcile(Clock::time_point now)
         next_sweep_ = now + sweep_interval;
     }
 
-    std::set<Name> living;
-    std::map<Name, std::map<std::uint32_t, podrtt_pod>> gone;
+    inside_.clear();
+    at_interface_.clear();
     for (const auto &[id, pod] : *pods) {
-        if (link_exists(id)) {
+        if (id & PODRTT_ID_IN_POD)
+            inside_.insert({pod.container_id, pod.ifname});
+        at_interface_.emplace(static_cast<int>(host_ifindex(id, pod)), id);
+    }
+
+    std::set<PodName> living;
+    std::map<PodName, std::map<std::uint32_t, podrtt_pod>> gone;
+    for (const auto &[id, pod] : *pods) {
+        if (is_alive(id, pod)) {
             living.insert(name_of(pod));
-            attach_programs(id, pod);
+            if (attach_programs(id, pod))
+                watch_directions(id, pod);
         } else {
             note_gone(id, pod, now);
             gone[name_of(pod)].emplace(id, pod);
@@ -82,16 +108,132 @@ void Reconciler::reconcile(Clock::time_point now)
     }
 }
 
-void Reconciler::attach_programs(std::uint32_t id, const podrtt_pod &pod)
+bool Reconciler::look_again(int ifindex)
+{
+    const auto [first, last] = at_interface_.equal_range(ifindex);
+    std::for_each(first, last, [this](const auto &pod) { seen_.erase(pod.second); });
+    return first != last;
+}
+
+// Programs that were in place, or that a plugin should have attached, are a repair; new
+// programs of a new daemon are not.
+void Reconciler::note_missing(std::uint32_t id, const podrtt_pod &pod)
+{
+    auto attached = is_attached(id, pod);
+    if (!attached || *attached)
+        return;
+    repairs_.count(Repair::attached);
+    log_->info("{}: the programs {}", describe(pod),
+               attached_.contains(id) ? "have been removed; attached again"
+                                      : "were not attached; done now");
+}
+
+bool Reconciler::attach_programs(std::uint32_t id, const podrtt_pod &pod)
 {
     if (!seen_.insert(id).second)
-        return;
-    auto attached = attach(netlink_, pins_, static_cast<int>(id));
-    if (attached) {
+        return true;
+    note_missing(id, pod);
+    auto form = attach_pod(id, pod);
+    if (form && *form == PODRTT_ATTACH_POD && !(id & PODRTT_ID_IN_POD))
+        return false; // it has another id now
+    if (form) {
+        // What is attached at the host veth stays in doubt until both directions are seen.
+        if (!is_one_way(id))
+            attachments_.set(id, {true, form_name(*form)});
+        attached_.insert(id);
         if (failing_.erase(id))
             log_->info("{}: attached", describe(pod));
-    } else if (link_exists(id) && failing_.insert(id).second) {
-        log_->warn("{}: {}", describe(pod), attached.error().message());
+    } else if (is_alive(id, pod)) {
+        attachments_.set(id, {false, "failed"});
+        if (failing_.insert(id).second) {
+            log_->warn("{}: {}", describe(pod), form.error().message());
+            seen_.erase(id); // once more at once, then with the others
+        }
+    }
+    return true;
+}
+
+bool Reconciler::is_one_way(std::uint32_t id) const
+{
+    const auto known = attachments_.all();
+    const auto present = known.find(id);
+    return present != known.end() && present->second.reason == one_direction;
+}
+
+Result<podrtt_attach> Reconciler::attach_pod(std::uint32_t id, const podrtt_pod &pod)
+{
+    if (id & PODRTT_ID_IN_POD) {
+        if (auto attached = attach_in_pod(pins_, id, pod); !attached)
+            return std::unexpected(attached.error());
+        return PODRTT_ATTACH_POD;
+    }
+    // A pod that is inside already has not been moved to the end.
+    if (wanted_ == PODRTT_ATTACH_POD || inside_.contains({pod.container_id, pod.ifname}))
+        return move_into_pod(id, pod);
+    return attach(netlink_, pins_, static_cast<int>(id), wanted_);
+}
+
+// Attaches inside the pod and then no more at the host veth. The pod gets a new id, and its
+// samples go with it.
+Result<podrtt_attach> Reconciler::move_into_pod(std::uint32_t id, const podrtt_pod &pod)
+{
+    podrtt_pod inside = pod;
+    inside.host_ifindex = id;
+    auto new_id = add_in_pod(maps_.pods, inside);
+    if (!new_id)
+        return std::unexpected(new_id.error());
+    if (auto attached = attach_in_pod(pins_, *new_id, inside); !attached) {
+        // The host veth goes on as before.
+        if (auto erased = maps_.pods.erase(*new_id); !erased)
+            log_->error("{}: {}", describe(pod), erased.error().message());
+        return std::unexpected(attached.error());
+    }
+    if (auto detached = detach(netlink_, static_cast<int>(id)); !detached)
+        return std::unexpected(detached.error());
+    merge(id, *new_id, pod);
+    attachments_.set(*new_id, {true, form_name(PODRTT_ATTACH_POD)});
+    repairs_.count(Repair::moved_inside);
+    return PODRTT_ATTACH_POD;
+}
+
+// Where another program sends packets around the host veth (bpf_redirect_peer), connections
+// are seen whose answers are not.
+void Reconciler::watch_directions(std::uint32_t id, const podrtt_pod &pod)
+{
+    auto counts = maps_.histograms.lookup(
+        {.pod = id, .leg = 0, .kind = PODRTT_KIND_CONNECTIONS, .peer = 0, .pad = 0});
+    if (!counts)
+        return;
+    Connections now = {};
+    if (*counts)
+        std::copy_n((*counts)->bucket, now.size(), now.begin());
+    // What a pod brings along from its host veth tells nothing of its inside.
+    auto &before = connections_.try_emplace(id, id & PODRTT_ID_IN_POD ? now : Connections{}).first->second;
+    if (now[PODRTT_MATCHING_TIMESTAMPS] != before[PODRTT_MATCHING_TIMESTAMPS] ||
+        now[PODRTT_MATCHING_SEQUENCE] != before[PODRTT_MATCHING_SEQUENCE]) {
+        before = now;
+        if (is_one_way(id)) { // no more
+            attachments_.erase(id);
+            seen_.erase(id);
+        }
+        return;
+    }
+    if (now[PODRTT_MATCHING_NONE] - before[PODRTT_MATCHING_NONE] < enough_one_way)
+        return;
+    before = now;
+    if (is_one_way(id))
+        return; // it is known
+
+    Result<podrtt_attach> moved = failure("attach inside", describe(pod), "it is not wanted");
+    if (wanted_ == PODRTT_ATTACH_AUTO && !(id & PODRTT_ID_IN_POD))
+        moved = move_into_pod(id, pod);
+    if (moved) {
+        log_->info("{}: its packets pass {} in one direction only; attached inside the pod", describe(pod),
+                   pod.host_ifname);
+    } else {
+        log_->warn("{}: its packets are seen in one direction only, so it cannot be measured: {}",
+                   describe(pod), moved.error().message());
+        attachments_.set(id, {false, one_direction});
     }
 }
 
@@ -99,10 +241,12 @@ void Reconciler::note_gone(std::uint32_t id, podrtt_pod pod, Clock::time_point n
 {
     if (!gone_since_.emplace(id, now).second)
         return;
+    attachments_.erase(id);
     log_->debug("{}: its interface {} is gone", describe(pod), pod.host_ifname);
     if (pod.deleted)
         return;
     // The plugin was not asked, or could not say it.
+    repairs_.count(Repair::collected);
     pod.deleted = static_cast<std::uint64_t>(
         std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
     if (auto written = maps_.pods.update(id, pod, BPF_EXIST); !written)
@@ -131,6 +275,9 @@ void Reconciler::forget(std::uint32_t id)
 {
     gone_since_.erase(id);
     failing_.erase(id);
+    attached_.erase(id);
+    connections_.erase(id);
+    attachments_.erase(id);
 }
 
 } // namespace podrtt

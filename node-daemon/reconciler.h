@@ -8,31 +8,48 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
+#include <utility>
 
+#include "attachments.h"
 #include "maps.h"
 #include "netlink.h"
 #include "pins.h"
+#include "repairs.h"
+#include "snapshot.h"
 
 namespace podrtt
 {
 
 // Keeps the kernel as the pods map says it should be: every pod that lives has the
-// programs attached; a pod whose veth has been gone for the grace period is retired into
-// its namespace's totals. Not thread-safe.
+// programs attached; one whose packets pass in one direction only gets them inside; a pod
+// whose veth has been gone for the grace period is retired into its namespace's totals.
+// Not thread-safe.
 class Reconciler
 {
 public:
     using Clock = std::chrono::steady_clock;
 
-    Reconciler(Pins pins, Maps &maps, Netlink netlink, Clock::duration grace_period,
-               std::shared_ptr<spdlog::logger> log);
+    // `maps`, `attachments` and `repairs` must outlive the reconciler.
+    Reconciler(Pins pins, Maps &maps, Attachments &attachments, Repairs &repairs, Netlink netlink,
+               Clock::duration grace_period, podrtt_attach wanted, std::shared_ptr<spdlog::logger> log);
 
     // Goes once through all pods; to be called every second or so. What fails is logged,
     // and tried again the next time.
     void reconcile(Clock::time_point now);
 
+    // Something has changed at an interface: the next call looks at the pod there, which it
+    // else does every 30 s. False if no pod is there.
+    bool look_again(int ifindex);
+    void look_at_all_again() { seen_.clear(); }
+
 private:
-    void attach_programs(std::uint32_t id, const podrtt_pod &pod);
+    bool attach_programs(std::uint32_t id, const podrtt_pod &pod); // false if the id is no more
+    void note_missing(std::uint32_t id, const podrtt_pod &pod);
+    bool is_one_way(std::uint32_t id) const;
+    Result<podrtt_attach> attach_pod(std::uint32_t id, const podrtt_pod &pod);
+    Result<podrtt_attach> move_into_pod(std::uint32_t id, const podrtt_pod &pod);
+    void watch_directions(std::uint32_t id, const podrtt_pod &pod);
     void note_gone(std::uint32_t id, podrtt_pod pod, Clock::time_point now);
     void merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod);
     void retire(std::uint32_t id, const podrtt_pod &pod);
@@ -40,12 +57,20 @@ private:
 
     Pins pins_;
     Maps &maps_;
+    Attachments &attachments_;
+    Repairs &repairs_;
     Netlink netlink_;
     Clock::duration grace_period_;
+    podrtt_attach wanted_;
     std::shared_ptr<spdlog::logger> log_;
+    std::set<std::pair<std::string, std::string>>
+        inside_; // container id and interface of pods attached inside
     std::map<std::uint32_t, Clock::time_point> gone_since_; // pods whose veth is gone
     std::set<std::uint32_t> seen_;                          // pods looked at since the last sweep
-    std::set<std::uint32_t> failing_; // pods that could not be attached, to log it once
+    std::set<std::uint32_t> attached_;                      // pods whose programs were once in place
+    std::multimap<int, std::uint32_t> at_interface_;        // pods by ifindex of their host veth
+    std::set<std::uint32_t> failing_;                  // pods that could not be attached, to log it once
+    std::map<std::uint32_t, Connections> connections_; // of pods, when both directions were seen last
     Clock::time_point next_sweep_;
 };
 

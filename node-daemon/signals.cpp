@@ -15,4 +15,10 @@ sigset_t block_termination_signals()
     return signals;
 }
 
+void add_reload_signal(sigset_t &signals)
+{
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 } // namespace podrtt

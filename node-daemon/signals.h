@@ -11,4 +11,7 @@ namespace podrtt
 // so that they inherit the mask.
 sigset_t block_termination_signals();
 
+// Blocks SIGHUP as well, and adds it to `signals`.
+void add_reload_signal(sigset_t &signals);
+
 } // namespace podrtt

@@ -32,7 +32,7 @@ std::string leg_name(podrtt_leg leg)
 
 std::string kind_name(podrtt_kind kind)
 {
-    static constexpr const char *names[] = {"data", "handshake", "floor"};
+    static constexpr const char *names[] = {"data", "handshake", "floor", "echo", "connections"};
     static_assert(std::size(names) == PODRTT_KINDS);
     return kind < PODRTT_KINDS ? names[kind] : "unknown";
 }
@@ -48,14 +48,17 @@ Result<Snapshot> Snapshot::take(const Maps &maps)
     auto totals = maps.totals.entries();
     if (!totals)
         return std::unexpected(totals.error());
+    snapshot.total_entries = totals->size();
     for (const auto &[key, total] : *totals)
-        if (sample_count(total)) // else its place is only reserved
+        // A total without samples is only a place that is reserved.
+        if (key.kind != PODRTT_KIND_CONNECTIONS && sample_count(total))
             snapshot.namespace_series[series_key(key, key.name_space, "", *peers)] = total;
 
     // Before the pods: a histogram's pod is in the map before its first sample.
     auto histograms = maps.histograms.entries();
     if (!histograms)
         return std::unexpected(histograms.error());
+    snapshot.histogram_entries = histograms->size();
     auto pods = maps.pods.entries();
     if (!pods)
         return std::unexpected(pods.error());
@@ -66,6 +69,12 @@ Result<Snapshot> Snapshot::take(const Maps &maps)
         if (entry == snapshot.pods.end())
             continue;
         const auto &pod = entry->second;
+        if (key.kind == PODRTT_KIND_CONNECTIONS) {
+            auto &connections = snapshot.connections[{pod.name_space, pod.name}];
+            for (std::size_t i = 0; i < connections.size(); i++)
+                connections[i] += histogram.bucket[i];
+            continue;
+        }
         add(snapshot.pod_series[series_key(key, pod.name_space, pod.name, *peers)], histogram);
         add(snapshot.namespace_series[series_key(key, pod.name_space, "", *peers)], histogram);
     }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "error.h"
@@ -23,16 +25,23 @@ struct SeriesKey {
     auto operator<=>(const SeriesKey &) const = default;
 };
 
+using PodName = std::pair<std::string, std::string>; // namespace and pod
+
+using Connections = std::array<std::uint64_t, PODRTT_MATCHINGS>; // by enum podrtt_matching
+
 // All that the maps hold at some moment, put together by names.
 struct Snapshot {
     std::map<std::uint32_t, podrtt_pod> pods;
     std::map<SeriesKey, podrtt_histogram> pod_series;
     std::map<SeriesKey, podrtt_histogram> namespace_series; // includes pods that are gone
+    std::map<PodName, Connections> connections;
+    std::size_t histogram_entries = 0; // of the map
+    std::size_t total_entries = 0;     // the same
 
     static Result<Snapshot> take(const Maps &maps);
 };
 
-// As they are shown: "network", "pod"; "data", "handshake", "floor".
+// As they are shown: "network", "pod"; "data", "handshake", "floor", "echo".
 std::string leg_name(podrtt_leg leg);
 std::string kind_name(podrtt_kind kind);
 

@@ -26,7 +26,7 @@ namespace
 
 using RingBuffer = Handle<ring_buffer, ring_buffer__free>;
 
-constexpr std::uint32_t setting = 0;
+constexpr std::uint32_t setting = PODRTT_SETTING_EVENTS_UNTIL;
 constexpr std::uint64_t lease_ns = 3'000'000'000;
 constexpr int renew_ms = 1000;
 
@@ -101,6 +101,10 @@ std::string to_json(const podrtt_event &event, const podrtt_pod *pod, std::int64
     const std::string pod_address = address_text(event.flow.pod_address);
     const std::string peer_address = address_text(event.flow.peer_address);
     const int sender = event.leg, receiver = 1 - event.leg;
+    const bool echo = event.kind == PODRTT_KIND_ECHO;
+    // The identifier of echo messages stands at both ends, as ePPing has it.
+    const auto pod_port = ntohs(event.flow.pod_port | (echo ? event.flow.peer_port : 0));
+    const auto peer_port = ntohs(event.flow.peer_port | (echo ? event.flow.pod_port : 0));
     const nlohmann::ordered_json json = {
         {"timestamp",
          static_cast<double>(static_cast<std::int64_t>(event.time) + realtime_offset_ns) * 1e-9},
@@ -110,10 +114,10 @@ std::string to_json(const podrtt_event &event, const podrtt_pod *pod, std::int64
         {"kind", kind_name(static_cast<podrtt_kind>(event.kind))},
         // As of the data that was measured.
         {"src_ip", network ? pod_address : peer_address},
-        {"src_port", ntohs(network ? event.flow.pod_port : event.flow.peer_port)},
+        {"src_port", network ? pod_port : peer_port},
         {"dest_ip", network ? peer_address : pod_address},
-        {"dest_port", ntohs(network ? event.flow.peer_port : event.flow.pod_port)},
-        {"protocol", "TCP"},
+        {"dest_port", network ? peer_port : pod_port},
+        {"protocol", echo ? "ICMP" : "TCP"},
         {"ack", event.ack},
         {"rtt", static_cast<double>(event.rtt) * 1e-9},
         {"min_rtt", static_cast<double>(event.min_rtt) * 1e-9},
@@ -148,7 +152,7 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, std::ostream
     bool ended = false;
     while (!ended && out) {
         const auto until = static_cast<std::uint64_t>(clock_now_ns(CLOCK_MONOTONIC)) + lease_ns;
-        if (auto renewed = maps->settings.update(setting, {until}); !renewed)
+        if (auto renewed = maps->settings.update(setting, until); !renewed)
             return renewed;
         std::array<pollfd, 2> ready = {
             {{ring_buffer__epoll_fd(ring.get()), POLLIN, 0}, {signals.get(), POLLIN, 0}}};
@@ -156,12 +160,12 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, std::ostream
             return failure("wait for", "events", errno);
         ended = ready[1].revents != 0;
         if (ended) // nothing is reported any more, and what was is printed
-            if (auto stopped = maps->settings.update(setting, {0}); !stopped)
+            if (auto stopped = maps->settings.update(setting, 0); !stopped)
                 return stopped;
         ring_buffer__consume(ring.get());
         out.flush();
     }
-    return maps->settings.update(setting, {0});
+    return maps->settings.update(setting, 0);
 }
 
 } // namespace podrtt

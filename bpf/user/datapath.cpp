@@ -3,9 +3,11 @@
 
 #include <bpf/libbpf.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <string>
 
 #include "handle.h"
@@ -70,6 +72,16 @@ Result<void> pin_program(bpf_program *program, const std::string &path)
     return {};
 }
 
+// The kernel's release if it is one that podrtt cannot work on, else empty.
+std::string too_old_kernel()
+{
+    utsname name;
+    int major = 0, minor = 0;
+    if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2)
+        return "";
+    return major < 5 || (major == 5 && minor < 15) ? name.release : "";
+}
+
 void size_map(bpf_map *map, const std::string &path, std::uint32_t entries)
 {
     // libbpf refuses a pinned map that differs from the program's idea of it.
@@ -100,13 +112,20 @@ Result<void> load_datapath(const Pins &pins, const DatapathSizes &sizes)
     size_map(skeleton->maps.histograms, pins.path(PODRTT_MAP_HISTOGRAMS), sizes.histograms);
     size_map(skeleton->maps.pods, pins.path(PODRTT_MAP_PODS), sizes.pods);
 
-    if (int error = podrtt_bpf__load(skeleton.get()))
-        return libbpf_failure("load BPF object, pinned below", directory, -error);
+    if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {
+        auto failed = libbpf_failure("load BPF object, pinned below", directory, -error);
+        if (auto release = too_old_kernel(); !release.empty())
+            failed.error().reason =
+                "podrtt needs Linux 5.15 or later, this is " + release + "; " + failed.error().reason;
+        return failed;
+    }
 
-    if (auto pinned = pin_program(skeleton->progs.podrtt_from_pod, pins.path(PODRTT_PROGRAM_FROM_POD));
-        !pinned)
-        return pinned;
-    return pin_program(skeleton->progs.podrtt_to_pod, pins.path(PODRTT_PROGRAM_TO_POD));
+    bpf_program *program;
+    bpf_object__for_each_program(
+        program,
+        skeleton->obj) if (auto pinned = pin_program(program, pins.path(bpf_program__name(program)));
+                           !pinned) return pinned;
+    return {};
 }
 
 } // namespace podrtt

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <iterator>
 
+#include "program.h"
+
 namespace podrtt
 {
 namespace
@@ -20,7 +22,6 @@ namespace
 // "podr" and the next: not 1, which Cilium and others take for theirs. Two, so that a
 // filter can be put before another of its own priority.
 constexpr std::uint32_t own_handles[] = {0x706f6472, 0x706f6473};
-constexpr std::string_view own_name_prefix = "podrtt_";
 
 // Where nobody else is: with room before and behind, and before the 49152 that the
 // kernel hands out to who names none.
@@ -100,9 +101,9 @@ Result<void> ensure_clsact(Netlink &netlink, int ifindex)
     if (!kind)
         return std::unexpected(kind.error());
     if (*kind != "clsact")
-        return failure("create clsact qdisc on interface", std::to_string(ifindex),
-                       "its place is taken by a qdisc of kind \"" + *kind +
-                           "\" (the CNI plugin bandwidth creates one)");
+        return std::unexpected(Error{"create clsact qdisc on interface", std::to_string(ifindex), EBUSY,
+                                     "its place is taken by a qdisc of kind \"" + *kind +
+                                         "\" (the CNI plugin bandwidth creates one)"});
     return {};
 }
 
@@ -115,8 +116,12 @@ std::optional<Filter> parse_filter(nlmsghdr *answer)
     const auto *header = static_cast<const tcmsg *>(nlmsg_data(answer));
     if (header->tcm_handle == 0) // the priority's head, which precedes its filters
         return std::nullopt;
-    Filter filter = {header->tcm_handle, static_cast<std::uint16_t>(TC_H_MAJ(header->tcm_info) >> 16),
-                     nla_get_string(attributes[TCA_KIND]), "", 0};
+    Filter filter = {header->tcm_handle,
+                     static_cast<std::uint16_t>(TC_H_MAJ(header->tcm_info) >> 16),
+                     nla_get_string(attributes[TCA_KIND]),
+                     "",
+                     0,
+                     0};
     nlattr *options[TCA_BPF_MAX + 1];
     if (filter.kind == "bpf" && attributes[TCA_OPTIONS] &&
         nla_parse_nested(options, TCA_BPF_MAX, attributes[TCA_OPTIONS], nullptr) == 0) {
@@ -124,6 +129,8 @@ std::optional<Filter> parse_filter(nlmsghdr *answer)
             filter.name = nla_get_string(options[TCA_BPF_NAME]);
         if (options[TCA_BPF_ID])
             filter.program_id = nla_get_u32(options[TCA_BPF_ID]);
+        if (options[TCA_BPF_CLASSID])
+            filter.classid = nla_get_u32(options[TCA_BPF_CLASSID]);
     }
     return filter;
 }
@@ -138,26 +145,26 @@ std::uint16_t choose_priority(const std::vector<Filter> &filters)
     return priority;
 }
 
-Result<std::uint32_t> program_id(int program_fd)
-{
-    bpf_prog_info info = {};
-    std::uint32_t length = sizeof(info);
-    if (bpf_obj_get_info_by_fd(program_fd, &info, &length) != 0)
-        return failure("inspect", "program", errno);
-    return info.id;
-}
+// What we attach, and the number by which the kernel knows its program.
+struct Attached {
+    int program_fd;
+    std::uint32_t program_id;
+    const std::string &name;
+    std::uint32_t classid;
+};
 
 // Sends one of our filters. Returns 0 or a negative libnl code.
 Result<int> send_filter(Netlink &netlink, int ifindex, Hook hook, int flags, std::uint16_t priority,
-                        std::uint32_t handle, int program_fd, const std::string &name)
+                        std::uint32_t handle, const Attached &attached)
 {
     auto message =
         tc_message(RTM_NEWTFILTER, NLM_F_CREATE | flags, filter_header(ifindex, hook, priority, handle));
     nlattr *options = nullptr;
     if (!message || nla_put_string(message.get(), TCA_KIND, "bpf") != 0 ||
         !(options = nla_nest_start(message.get(), TCA_OPTIONS)) ||
-        nla_put_u32(message.get(), TCA_BPF_FD, static_cast<std::uint32_t>(program_fd)) != 0 ||
-        nla_put_string(message.get(), TCA_BPF_NAME, name.c_str()) != 0 ||
+        nla_put_u32(message.get(), TCA_BPF_FD, static_cast<std::uint32_t>(attached.program_fd)) != 0 ||
+        nla_put_string(message.get(), TCA_BPF_NAME, attached.name.c_str()) != 0 ||
+        (attached.classid && nla_put_u32(message.get(), TCA_BPF_CLASSID, attached.classid) != 0) ||
         nla_put_u32(message.get(), TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT) != 0)
         return failure("attach filter to", describe(ifindex, hook), ENOMEM);
     nla_nest_end(message.get(), options);
@@ -185,8 +192,7 @@ bool is_taken(const std::vector<Filter> &filters, std::uint16_t priority, std::u
 }
 
 // One attempt. Returns 0 or a negative libnl code.
-Result<int> try_attach(Netlink &netlink, int ifindex, Hook hook, int program_fd, std::uint32_t id,
-                       const std::string &name)
+Result<int> try_attach(Netlink &netlink, int ifindex, Hook hook, const Attached &attached)
 {
     auto filters = list_filters(netlink, ifindex, hook);
     if (!filters)
@@ -194,19 +200,18 @@ Result<int> try_attach(Netlink &netlink, int ifindex, Hook hook, int program_fd,
 
     Result<int> sent = 0;
     const Filter *first = !filters->empty() && filters->front().ours() ? &filters->front() : nullptr;
-    if (first && first->program_id != id) {
-        sent = send_filter(netlink, ifindex, hook, NLM_F_REPLACE, first->priority, first->handle,
-                           program_fd, name);
+    if (first && (first->program_id != attached.program_id || first->classid != attached.classid)) {
+        sent = send_filter(netlink, ifindex, hook, NLM_F_REPLACE, first->priority, first->handle, attached);
     } else if (!first) {
         std::vector<Filter> others;
         std::ranges::remove_copy_if(*filters, std::back_inserter(others), &Filter::ours);
         std::uint16_t priority = choose_priority(others);
         std::uint32_t handle =
             is_taken(*filters, priority, own_handles[0]) ? own_handles[1] : own_handles[0];
-        sent = send_filter(netlink, ifindex, hook, NLM_F_EXCL, priority, handle, program_fd, name);
+        sent = send_filter(netlink, ifindex, hook, NLM_F_EXCL, priority, handle, attached);
         if (sent && *sent == -NLE_INVAL && priority == 1)
-            return failure("attach filter to", describe(ifindex, hook),
-                           "another's filter of priority 1 leaves no room before it");
+            return std::unexpected(Error{"attach filter to", describe(ifindex, hook), EBUSY,
+                                         "another's filter of priority 1 leaves no room before it"});
     }
     if (!sent || *sent != 0)
         return sent;
@@ -224,7 +229,7 @@ Result<int> try_attach(Netlink &netlink, int ifindex, Hook hook, int program_fd,
 bool Filter::ours() const
 {
     return kind == "bpf" && std::ranges::find(own_handles, handle) != std::end(own_handles) &&
-           name.starts_with(own_name_prefix);
+           is_own_program(name);
 }
 
 Result<std::vector<Filter>> list_filters(Netlink &netlink, int ifindex, Hook hook)
@@ -248,19 +253,20 @@ Result<std::vector<Filter>> list_filters(Netlink &netlink, int ifindex, Hook hoo
 }
 
 Result<void> attach_filter(Netlink &netlink, int ifindex, Hook hook, int program_fd,
-                           const std::string &name)
+                           const std::string &name, std::uint32_t classid)
 {
     if (auto clsact = ensure_clsact(netlink, ifindex); !clsact)
         return clsact;
-    auto id = program_id(program_fd);
-    if (!id)
-        return std::unexpected(id.error());
+    auto info = program_info(program_fd);
+    if (!info)
+        return std::unexpected(info.error());
+    const Attached wanted = {program_fd, info->id, name, classid};
 
     // The plugin and the daemon may do this at the same time: whoever is second finds the
     // other's filter and looks again.
-    auto attached = try_attach(netlink, ifindex, hook, program_fd, *id, name);
+    auto attached = try_attach(netlink, ifindex, hook, wanted);
     if (attached && *attached == -NLE_EXIST)
-        attached = try_attach(netlink, ifindex, hook, program_fd, *id, name);
+        attached = try_attach(netlink, ifindex, hook, wanted);
     if (!attached)
         return std::unexpected(attached.error());
     if (*attached != 0)

@@ -30,6 +30,7 @@ struct Filter {
     std::string kind;         // "bpf", "u32", …
     std::string name;         // of a bpf filter
     std::uint32_t program_id; // of a bpf filter
+    std::uint32_t classid;    // of a bpf filter; 0: none
     bool ours() const;
 };
 
@@ -37,9 +38,11 @@ struct Filter {
 Result<std::vector<Filter>> list_filters(Netlink &netlink, int ifindex, Hook hook);
 
 // Attaches the program, or replaces our filter in its place. Nothing happens if the
-// program is attached already, before all others.
+// program is attached already, before all others. The program finds `classid` in
+// skb->tc_classid; 0: none. The error's code is EBUSY if what others have attached leaves
+// no room.
 Result<void> attach_filter(Netlink &netlink, int ifindex, Hook hook, int program_fd,
-                           const std::string &name);
+                           const std::string &name, std::uint32_t classid = 0);
 
 // Removes our filters, if there are any.
 Result<void> detach_filter(Netlink &netlink, int ifindex, Hook hook);

@@ -48,9 +48,11 @@ public:
     // `flags` is BPF_ANY, BPF_NOEXIST or BPF_EXIST.
     Result<void> update(const Key &key, const Value &value, std::uint64_t flags = BPF_ANY)
     {
-        if (bpf_map_update_elem(fd_.get(), &key, &value, flags) != 0)
-            return failure("write map", path_, errno);
-        return {};
+        if (bpf_map_update_elem(fd_.get(), &key, &value, flags) == 0)
+            return {};
+        if (errno == E2BIG)
+            return std::unexpected(Error{"write map", path_, E2BIG, "the map is full"});
+        return failure("write map", path_, errno);
     }
 
     // An element that is not there is no error.

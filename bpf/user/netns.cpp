@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -21,6 +22,13 @@ Result<Netns> Netns::open(const std::string &path)
 Result<Netns> Netns::current()
 {
     return open("/proc/thread-self/ns/net");
+}
+
+bool Netns::is_current(const std::string &path)
+{
+    struct stat own, other;
+    return stat("/proc/thread-self/ns/net", &own) == 0 && stat(path.c_str(), &other) == 0 &&
+           own.st_dev == other.st_dev && own.st_ino == other.st_ino;
 }
 
 Result<NetnsGuard> NetnsGuard::enter(const Netns &netns)

@@ -16,6 +16,9 @@ public:
     static Result<Netns> open(const std::string &path); // e.g. CNI_NETNS
     static Result<Netns> current();                     // that of the calling thread
 
+    // Whether `path` is the network namespace of the calling thread; not if it is none at all.
+    static bool is_current(const std::string &path);
+
     int fd() const { return fd_.get(); }
     const std::string &path() const { return path_; }
 

@@ -2,6 +2,10 @@
 #include "pins.h"
 
 #include <bpf/bpf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
 
 namespace podrtt
 {
@@ -12,6 +16,20 @@ Result<Fd> Pins::program(std::string_view name) const
     if (!fd)
         return failure("open pinned program", path(name), errno);
     return fd;
+}
+
+Result<void> Pins::count(podrtt_drop drop) const
+{
+    auto map = Map<std::uint32_t, std::uint64_t>::open(path(PODRTT_MAP_DROPS));
+    if (!map)
+        return std::unexpected(map.error());
+    const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, map->fd(), 0);
+    if (memory == MAP_FAILED)
+        return failure("map into memory", path(PODRTT_MAP_DROPS), errno);
+    std::atomic_ref(static_cast<std::uint64_t *>(memory)[drop])++;
+    munmap(memory, size);
+    return {};
 }
 
 } // namespace podrtt

@@ -32,6 +32,15 @@ public:
         return Map<std::uint32_t, podrtt_pod>::open(path(PODRTT_MAP_PODS));
     }
 
+    // By enum podrtt_setting.
+    Result<Map<std::uint32_t, std::uint64_t>> settings() const
+    {
+        return Map<std::uint32_t, std::uint64_t>::open(path(PODRTT_MAP_SETTINGS));
+    }
+
+    // Adds one to `drops`, beside programs and others that do the same.
+    Result<void> count(podrtt_drop drop) const;
+
 private:
     std::filesystem::path directory_;
 };

@@ -5,11 +5,7 @@
 
 #include <string_view>
 
-#include "netlink.h"
-
 namespace podrtt
-{
-namespace
 {
 
 bool is_veth(rtnl_link *link)
@@ -17,6 +13,9 @@ bool is_veth(rtnl_link *link)
     const char *type = rtnl_link_get_type(link);
     return type && std::string_view(type) == "veth";
 }
+
+namespace
+{
 
 Result<Link> pod_link(const Netns &pod, const std::string &ifname)
 {
@@ -58,8 +57,8 @@ Result<HostVeth> find_host_veth(const Netns &pod, const std::string &ifname)
         return std::unexpected(inner.error());
     if (!is_veth(inner->get())) {
         const char *type = rtnl_link_get_type(inner->get());
-        return failure("find the host veth of", object,
-                       std::string("it is no veth but ") + (type ? type : "a device"));
+        return std::unexpected(Error{"find the host veth of", object, EOPNOTSUPP,
+                                     std::string("it is no veth but ") + (type ? type : "a device")});
     }
 
     auto netlink = Netlink::open();

@@ -132,7 +132,7 @@ TEST_F(Filters, OursRunsBeforeAnotherBpfFilterOfTheFirstPriority)
 TEST_F(Filters, IngressQdiscInThePlaceOfClsactIsNamed)
 {
     shell("tc qdisc add dev veth_a ingress");
-    auto attached = attach(netlink_, pins, ifindex_);
+    auto attached = attach(netlink_, pins, ifindex_, PODRTT_ATTACH_CLSACT);
     ASSERT_FALSE(attached);
     EXPECT_THAT(attached.error().message(), testing::HasSubstr("\"ingress\""));
     EXPECT_TRUE(ingress().empty());
@@ -141,7 +141,7 @@ TEST_F(Filters, IngressQdiscInThePlaceOfClsactIsNamed)
 TEST_F(Filters, PriorityOneOfAnotherProtocolIsNamed)
 {
     add_foreign("pref 1 protocol ip bpf bytecode '1,6 0 0 0'");
-    auto attached = attach(netlink_, pins, ifindex_);
+    auto attached = attach(netlink_, pins, ifindex_, PODRTT_ATTACH_CLSACT);
     ASSERT_FALSE(attached);
     EXPECT_THAT(attached.error().message(), testing::HasSubstr("priority 1"));
 }
@@ -150,7 +150,7 @@ TEST_F(Filters, TwoThatAttachAtOnceBothSucceed)
 {
     for (int round = 0; round < 20; round++) {
         ASSERT_TRUE(detach(netlink_, ifindex_));
-        Result<void> results[2];
+        Result<podrtt_attach> results[2];
         auto work = [&](int i) {
             auto netlink = Netlink::open();
             results[i] = attach(*netlink, pins, ifindex_);

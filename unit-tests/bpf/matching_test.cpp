@@ -224,7 +224,7 @@ const std::vector<Sequence> acknowledgements = {
      opened() +
          std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000)}, {30 * ms, pure_ack(in, 5000, 1500)}},
      opening},
-    {"four_segments_are_watched_at_a_time",
+    {"three_segments_are_watched_at_a_time",
      opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
                                   {21 * ms, data(out, 1100, 5000, 100)},
                                   {22 * ms, data(out, 1200, 5000, 100)},
@@ -235,7 +235,7 @@ const std::vector<Sequence> acknowledgements = {
                                   {32 * ms, pure_ack(in, 5000, 1300)},
                                   {33 * ms, pure_ack(in, 5000, 1400)},
                                   {34 * ms, pure_ack(in, 5000, 1500)}},
-     opening + network(4, 40 * ms)},
+     opening + network(3, 30 * ms)},
     {"ack_beyond_a_watched_segment_may_have_waited_for_a_later_one",
      opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
                                   {20 * ms, data(out, 1100, 5000, 100)},
@@ -331,6 +331,17 @@ const std::vector<Sequence> acknowledgements = {
                                   {40 * ms, pure_ack(out, 999, 5000)},
                                   {50 * ms, pure_ack(in, 5000, 1000)}},
      opening},
+    {"zero_window_probe_of_a_byte_measures_nothing",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {250 * ms, data(out, 1100, 5000, 1)},
+                                  {260 * ms, pure_ack(in, 5000, 1100)},
+                                  {450 * ms, data(out, 1100, 5000, 1)},
+                                  {460 * ms, pure_ack(in, 5000, 1100)},
+                                  {600 * ms, pure_ack(in, 5000, 1100)}, // the window is open again
+                                  {601 * ms, data(out, 1100, 5000, 100)},
+                                  {612 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(2, 21 * ms)},
     {"answer_after_the_largest_bucket_is_dropped",
      opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
                                   {20 * ms + 65 * s, pure_ack(in, 5000, 1100)}},
@@ -422,6 +433,97 @@ TEST(Stale, AnswerIsCounted)
     traffic.pass(90 * s, {.way = out, .flags = RST, .seq = 1100}); // records the floors
     EXPECT_EQ(traffic.drops(PODRTT_DROP_STALE), 1u);
     EXPECT_EQ(traffic.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms})); // the handshake's alone
+}
+
+using Connections = std::array<std::uint64_t, PODRTT_MATCHINGS>; // timestamps, sequence, none
+
+Connections connections_of(const std::vector<Step> &steps)
+{
+    Traffic traffic;
+    for (const auto &[at, packet] : steps)
+        traffic.pass(at, packet);
+    return traffic.connections();
+}
+
+TEST(ConnectionCounts, TellHowAnswersAreMatched)
+{
+    EXPECT_EQ(connections_of(opened_ts), (Connections{1, 0, 0}));
+    EXPECT_EQ(connections_of(opened()), (Connections{0, 1, 0}));
+}
+
+TEST(ConnectionCounts, LeaveOutWhatIsNotAnswered)
+{
+    EXPECT_EQ(connections_of({{1 * ms, {.way = out, .flags = SYN, .seq = 999}}}), Connections());
+}
+
+TEST(ConnectionCounts, HaveOneThatWasMetMidStreamOnce)
+{
+    EXPECT_EQ(connections_of({{1 * ms, data(out, 1000, 5000, 100)},
+                              {2 * ms, data(in, 5000, 1100, 100)},
+                              {3 * ms, data(out, 1100, 5100, 100)},
+                              {4 * ms, data(in, 5100, 1200, 100)}}),
+              (Connections{0, 1, 0}));
+    // Not before the other end has answered.
+    EXPECT_EQ(connections_of({{1 * ms, data(out, 1000, 5000, 100)}, {2 * ms, data(out, 1100, 5000, 100)}}),
+              Connections());
+}
+
+TEST(ConnectionCounts, HaveOneThatIsAbortedOnce)
+{
+    auto steps = opened_ts;
+    for (std::uint32_t i = 0; i < 10; i++) {
+        const std::uint32_t seq = 5000 + 100 * i;
+        steps.push_back({(20 + i) * ms, bulk(in, seq, 1000, 100, Timestamps{720, 100})});
+        steps.push_back({(20 + i) * ms, {.way = out, .flags = RST, .seq = 1000}});
+    }
+    EXPECT_EQ(connections_of(steps), (Connections{1, 0, 0}));
+}
+
+TEST(ConnectionCounts, HaveTwoOnTheSamePorts)
+{
+    auto again = opened();
+    for (auto &[at, packet] : again) {
+        at += 100 * ms;
+        packet.seq += 0x10000000;
+        packet.ack += packet.ack ? 0x10000000 : 0;
+    }
+    EXPECT_EQ(connections_of(opened() + again), (Connections{0, 2, 0}));
+}
+
+// As a scan or an answer to forged SYNs brings them.
+TEST(ConnectionCounts, LeaveOutStrayAnswers)
+{
+    EXPECT_EQ(connections_of({{1 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
+                              {1 * ms, {.way = out, .flags = RST, .seq = 1000}}}),
+              Connections());
+}
+
+TEST(ConnectionCounts, TellOfADirectionThatPassesUnseen)
+{
+    EXPECT_EQ(connections_of({{1 * ms, {.way = out, .flags = SYN, .seq = 999}},
+                              {9 * ms, pure_ack(out, 1000, 5000)},
+                              {9 * ms, data(out, 1000, 5000, 100)},
+                              {19 * ms, data(out, 1100, 5100, 100)}}),
+              (Connections{0, 0, 1}));
+    EXPECT_EQ(connections_of({{1 * ms, {.way = out, .flags = SYN | ACK, .seq = 999, .ack = 5000}},
+                              {9 * ms, data(out, 1000, 5100, 100)}}),
+              (Connections{0, 0, 1}));
+}
+
+// The peer's FIN is acknowledged twice, because the first ACK was lost behind the veth.
+TEST(Fin, SentAgainAfterItsAckDoesNotKeepTheFlow)
+{
+    Traffic traffic;
+    for (const auto &[at, packet] : opened())
+        traffic.pass(at, packet);
+    traffic.pass(20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000});
+    traffic.pass(21 * ms, pure_ack(out, 1000, 5001));
+    traffic.pass(40 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000});
+    traffic.pass(41 * ms, pure_ack(out, 1000, 5001));
+    traffic.pass(50 * ms, {.way = out, .flags = FIN | ACK, .seq = 1000, .ack = 5001});
+    traffic.pass(60 * ms, pure_ack(in, 5001, 1001));
+    EXPECT_EQ(traffic.flows(), 0u);
+    EXPECT_EQ(traffic.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms}));
 }
 
 class Floor : public testing::Test

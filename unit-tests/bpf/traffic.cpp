@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "histogram.h"
@@ -82,7 +83,7 @@ SamplesBy Traffic::samples() const
 {
     SamplesBy samples;
     for (const auto &[key, histogram] : histograms())
-        if (key.kind != PODRTT_KIND_FLOOR)
+        if (key.kind != PODRTT_KIND_FLOOR && key.kind != PODRTT_KIND_CONNECTIONS)
             samples[{static_cast<podrtt_leg>(key.leg), static_cast<podrtt_kind>(key.kind)}] = {
                 sample_count(histogram), histogram.sum};
     return samples;
@@ -94,6 +95,15 @@ Samples Traffic::floors(podrtt_leg leg) const
         if (key.leg == leg && key.kind == PODRTT_KIND_FLOOR)
             return {sample_count(histogram), histogram.sum};
     return {};
+}
+
+std::array<std::uint64_t, PODRTT_MATCHINGS> Traffic::connections() const
+{
+    std::array<std::uint64_t, PODRTT_MATCHINGS> connections = {};
+    for (const auto &[key, histogram] : histograms())
+        if (key.kind == PODRTT_KIND_CONNECTIONS)
+            std::copy_n(histogram.bucket, connections.size(), connections.begin());
+    return connections;
 }
 
 std::uint64_t Traffic::drops(podrtt_drop reason) const
@@ -111,9 +121,13 @@ std::size_t Traffic::flows() const
 
 void Traffic::report_until(std::uint64_t until_ns)
 {
-    const std::uint32_t key = 0;
-    const podrtt_settings settings = {until_ns};
-    EXPECT_EQ(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.settings), &key, &settings, BPF_ANY), 0);
+    set(PODRTT_SETTING_EVENTS_UNTIL, until_ns);
+}
+
+void Traffic::set(podrtt_setting setting, std::uint64_t value)
+{
+    const std::uint32_t key = setting;
+    EXPECT_EQ(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.settings), &key, &value, BPF_ANY), 0);
 }
 
 std::vector<podrtt_event> Traffic::events()

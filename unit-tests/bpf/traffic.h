@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -41,8 +42,11 @@ public:
 
     SamplesBy samples() const; // of all kinds but floors
     Samples floors(podrtt_leg leg) const;
+    std::array<std::uint64_t, PODRTT_MATCHINGS> connections() const;
     std::uint64_t drops(podrtt_drop reason) const;
     std::size_t flows() const;
+
+    void set(podrtt_setting setting, std::uint64_t value);
 
     // Live events are reported while the clock is before `until_ns`.
     void report_until(std::uint64_t until_ns);

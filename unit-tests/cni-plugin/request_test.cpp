@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "captures.h"
+#include "identity.h"
 
 namespace podrtt::cni
 {
@@ -36,6 +37,24 @@ TEST(Captures, OfRealRuntimesAreAllUnderstood)
     }
 }
 
+TEST(Captures, OfContainerdSayWhoThePodIs)
+{
+    for (const auto &capture : captures()) {
+        if (!capture.name.starts_with("containerd-1.7.24") ||
+            capture.environment.at("CNI_COMMAND") != "ADD")
+            continue;
+        auto parameters = parse_parameters(capture.environment);
+        ASSERT_TRUE(parameters) << capture.name;
+        auto pod = parse_identity(parameters->args, parameters->container_id, parameters->ifname);
+        ASSERT_TRUE(pod) << capture.name;
+        EXPECT_STREQ(pod->name_space, "default");
+        EXPECT_THAT(capture.environment.at("CNI_ARGS"),
+                    HasSubstr("K8S_POD_NAME=" + std::string(pod->name)));
+        EXPECT_THAT(capture.environment.at("CNI_ARGS"), HasSubstr("K8S_POD_UID=" + std::string(pod->uid)));
+        EXPECT_EQ(pod->container_id, capture.environment.at("CNI_CONTAINERID"));
+    }
+}
+
 struct EnvironmentRule {
     const char *name;
     const char *variable;
@@ -61,8 +80,7 @@ TEST_P(BadEnvironment, IsRefusedWithCode4)
 
 INSTANTIATE_TEST_SUITE_P(
     , BadEnvironment,
-    testing::Values(EnvironmentRule{"no_command", "CNI_COMMAND", nullptr, "[CNI_COMMAND]"},
-                    EnvironmentRule{"unknown_command", "CNI_COMMAND", "MOVE", "MOVE"},
+    testing::Values(EnvironmentRule{"unknown_command", "CNI_COMMAND", "MOVE", "MOVE"},
                     EnvironmentRule{"no_container", "CNI_CONTAINERID", nullptr, "[CNI_CONTAINERID]"},
                     EnvironmentRule{"no_netns", "CNI_NETNS", "", "[CNI_NETNS]"},
                     EnvironmentRule{"no_ifname", "CNI_IFNAME", nullptr, "[CNI_IFNAME]"},

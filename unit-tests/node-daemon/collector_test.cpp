@@ -21,7 +21,14 @@ class Metrics : public PinnedMaps
 protected:
     Metrics() { EXPECT_TRUE(set_peers(*maps_, default_peers())); }
 
-    std::string text() { return prometheus::TextSerializer().Serialize(Collector(*maps_).Collect()); }
+    Attachments attachments_;
+    Repairs repairs_;
+
+    std::string text(const Detail &detail = {})
+    {
+        return prometheus::TextSerializer().Serialize(
+            Collector(*maps_, attachments_, repairs_, detail).Collect());
+    }
 };
 
 TEST_F(Metrics, OfAPodHaveItsNamesAndThePeersClass)
@@ -36,6 +43,29 @@ TEST_F(Metrics, OfAPodHaveItsNamesAndThePeersClass)
         text(),
         HasSubstr(
             "podrtt_namespace_tcp_rtt_seconds_count{namespace=\"shop\",leg=\"pod\",peer=\"private\"} 3\n"));
+}
+
+TEST_F(Metrics, AreLeftAwayAsWanted)
+{
+    ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD, PODRTT_KIND_DATA, 0), samples(2)));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD, PODRTT_KIND_DATA, 1), samples(3)));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_DATA, 1), samples(4)));
+
+    const std::string no_pods = text({.pods = false, .leg = {}, .peers = true});
+    EXPECT_THAT(no_pods, Not(HasSubstr("podrtt_tcp_rtt_seconds_count{")));
+    EXPECT_THAT(no_pods,
+                HasSubstr("podrtt_namespace_tcp_rtt_seconds_count{namespace=\"shop\",leg=\"pod\",peer="
+                          "\"internet\"} 2\n"));
+    EXPECT_THAT(no_pods, HasSubstr("podrtt_pod_info{"));
+
+    const std::string one_leg = text({.pods = true, .leg = PODRTT_LEG_NETWORK, .peers = true});
+    EXPECT_THAT(one_leg, Not(HasSubstr("leg=\"pod\"")));
+    EXPECT_THAT(one_leg, HasSubstr("leg=\"network\",peer=\"private\"} 4\n"));
+
+    EXPECT_THAT(
+        text({.pods = true, .leg = {}, .peers = false}),
+        HasSubstr("podrtt_tcp_rtt_seconds_count{namespace=\"shop\",pod=\"web-0\",leg=\"pod\"} 5\n"));
 }
 
 TEST_F(Metrics, FoldBucketsExactlyAtPowersOfTwo)
@@ -133,6 +163,53 @@ TEST_F(Metrics, PeerClassesKeepTheirIndexOverChanges)
     ASSERT_TRUE(index && *index);
     EXPECT_EQ(**index, 3u);
     EXPECT_EQ(maps_->peers.keys()->size(), 1u); // the prefixes of before are gone
+}
+
+TEST_F(Metrics, CountConnectionsByMatching)
+{
+    podrtt_histogram counts = {};
+    counts.bucket[PODRTT_MATCHING_TIMESTAMPS] = 5;
+    counts.bucket[PODRTT_MATCHING_NONE] = 2;
+    ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_CONNECTIONS), counts));
+    const std::string series = "podrtt_pod_flows_total{namespace=\"shop\",pod=\"web-0\",matching=\"";
+    EXPECT_THAT(text(), HasSubstr(series + "timestamps\"} 5\n"));
+    EXPECT_THAT(text(), HasSubstr(series + "sequence\"} 0\n"));
+    EXPECT_THAT(text(), HasSubstr(series + "none\"} 2\n"));
+    EXPECT_THAT(text(), Not(HasSubstr("_bucket")));
+}
+
+TEST_F(Metrics, OfEchoAreAFamilyOfTheirOwn)
+{
+    ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_ECHO), samples(3)));
+    EXPECT_THAT(text(), HasSubstr("podrtt_icmp_rtt_seconds_count{namespace=\"shop\",pod=\"web-0\",leg="
+                                  "\"network\",peer=\"internet\"} 3\n"));
+    EXPECT_THAT(text(), Not(HasSubstr("tcp_rtt_seconds_count")));
+}
+
+TEST_F(Metrics, TellHowAPodIsAttached)
+{
+    ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
+    ASSERT_TRUE(maps_->pods.update(6, pod("shop", "web-1")));
+    attachments_.set(5, {true, "clsact"});
+    attachments_.set(6, {false, "one_direction"});
+    EXPECT_THAT(text(),
+                HasSubstr("podrtt_pod_attached{namespace=\"shop\",pod=\"web-0\",reason=\"clsact\"} 1\n"));
+    EXPECT_THAT(
+        text(),
+        HasSubstr("podrtt_pod_attached{namespace=\"shop\",pod=\"web-1\",reason=\"one_direction\"} 0\n"));
+}
+
+TEST_F(Metrics, OfAPodWithTwoInterfacesTellOfTheOneThatIsNotMeasured)
+{
+    ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
+    ASSERT_TRUE(maps_->pods.update(6, pod("shop", "web-0")));
+    attachments_.set(5, {false, "failed"});
+    attachments_.set(6, {true, "clsact"});
+    EXPECT_THAT(text(),
+                HasSubstr("podrtt_pod_attached{namespace=\"shop\",pod=\"web-0\",reason=\"failed\"} 0\n"));
+    EXPECT_THAT(text(), Not(HasSubstr("clsact")));
 }
 
 } // namespace

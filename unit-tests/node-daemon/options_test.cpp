@@ -47,6 +47,20 @@ TEST(Options, AreRead)
     EXPECT_EQ(options->run.peers.back().name, "b");
 }
 
+TEST(Options, SayHowMuchIsTold)
+{
+    auto all = parse({"run"});
+    ASSERT_TRUE(all);
+    EXPECT_TRUE(all->run.detail.pods);
+    EXPECT_TRUE(all->run.detail.peers);
+    EXPECT_EQ(all->run.detail.leg, std::nullopt);
+    auto less = parse({"run", "--level", "namespace", "--leg", "pod", "--no-peers"});
+    ASSERT_TRUE(less);
+    EXPECT_FALSE(less->run.detail.pods);
+    EXPECT_FALSE(less->run.detail.peers);
+    EXPECT_EQ(less->run.detail.leg, PODRTT_LEG_POD);
+}
+
 TEST(Options, PinPathMayStandBeforeTheSubcommand)
 {
     auto options = parse({"--pin-path", "/sys/fs/bpf/x", "top", "--json"});

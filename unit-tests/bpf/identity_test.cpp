@@ -4,24 +4,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "captures.h"
-
-namespace podrtt::cni
+namespace podrtt
 {
 namespace
 {
 
 using testing::HasSubstr;
 
-Parameters with_args(const std::string &args)
+Result<podrtt_pod> parse(const std::string &args)
 {
-    return {Command::add, "0123abc", "/run/netns/x", "eth0", args};
+    return parse_identity(args, "0123abc", "eth0");
 }
 
 TEST(Identity, IsReadInAnyOrder)
 {
-    auto pod = parse_identity(
-        with_args("K8S_POD_UID=u-1;IgnoreUnknown=1;K8S_POD_NAME=web-0;K8S_POD_NAMESPACE=shop"));
+    auto pod = parse("K8S_POD_UID=u-1;IgnoreUnknown=1;K8S_POD_NAME=web-0;K8S_POD_NAMESPACE=shop");
     ASSERT_TRUE(pod);
     EXPECT_STREQ(pod->name_space, "shop");
     EXPECT_STREQ(pod->name, "web-0");
@@ -30,32 +27,16 @@ TEST(Identity, IsReadInAnyOrder)
     EXPECT_STREQ(pod->ifname, "eth0");
 }
 
-TEST(Identity, OfContainerdsCallIsWhatItSays)
-{
-    for (const auto &capture : captures()) {
-        if (!capture.name.starts_with("containerd-1.7.24") ||
-            capture.environment.at("CNI_COMMAND") != "ADD")
-            continue;
-        auto pod = parse_identity(*parse_parameters(capture.environment));
-        ASSERT_TRUE(pod) << capture.name;
-        EXPECT_STREQ(pod->name_space, "default");
-        EXPECT_THAT(capture.environment.at("CNI_ARGS"),
-                    HasSubstr("K8S_POD_NAME=" + std::string(pod->name)));
-        EXPECT_THAT(capture.environment.at("CNI_ARGS"), HasSubstr("K8S_POD_UID=" + std::string(pod->uid)));
-        EXPECT_EQ(pod->container_id, capture.environment.at("CNI_CONTAINERID"));
-    }
-}
-
 TEST(Identity, NameIsNotTakenFromALongerKey)
 {
-    auto pod = parse_identity(with_args("XK8S_POD_NAME=a;K8S_POD_NAMES=b;K8S_POD_NAME=c"));
+    auto pod = parse("XK8S_POD_NAME=a;K8S_POD_NAMES=b;K8S_POD_NAME=c");
     ASSERT_TRUE(pod);
     EXPECT_STREQ(pod->name, "c");
 }
 
 TEST(Identity, WithoutANameIsTheContainerId)
 {
-    auto pod = parse_identity(with_args(""));
+    auto pod = parse("");
     ASSERT_TRUE(pod);
     EXPECT_STREQ(pod->name, "0123abc");
     EXPECT_STREQ(pod->name_space, "");
@@ -63,8 +44,8 @@ TEST(Identity, WithoutANameIsTheContainerId)
 
 TEST(Identity, AsLongAsKubernetesAllowsFits)
 {
-    auto pod = parse_identity(
-        with_args("K8S_POD_NAMESPACE=" + std::string(63, 'n') + ";K8S_POD_NAME=" + std::string(253, 'p')));
+    auto pod =
+        parse("K8S_POD_NAMESPACE=" + std::string(63, 'n') + ";K8S_POD_NAME=" + std::string(253, 'p'));
     ASSERT_TRUE(pod);
     EXPECT_EQ(std::string(pod->name).size(), 253u);
 }
@@ -81,7 +62,7 @@ class Refused : public testing::TestWithParam<Refusal>
 
 TEST_P(Refused, WithTheKeysName)
 {
-    auto pod = parse_identity(with_args(GetParam().args));
+    auto pod = parse(GetParam().args);
     ASSERT_FALSE(pod);
     EXPECT_THAT(pod.error().message(), HasSubstr(GetParam().expected));
 }
@@ -98,4 +79,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto &row) { return row.param.name; });
 
 } // namespace
-} // namespace podrtt::cni
+} // namespace podrtt

@@ -1,11 +1,11 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "identity.h"
 
 #include <algorithm>
 #include <cctype>
 #include <string_view>
 
-namespace podrtt::cni
+namespace podrtt
 {
 namespace
 {
@@ -41,16 +41,17 @@ std::string_view find_argument(std::string_view args, std::string_view name)
 
 } // namespace
 
-Result<podrtt_pod> parse_identity(const Parameters &parameters)
+Result<podrtt_pod> parse_identity(const std::string &args, const std::string &container_id,
+                                  const std::string &ifname)
 {
     podrtt_pod pod = {};
-    std::string_view name = find_argument(parameters.args, "K8S_POD_NAME");
+    std::string_view name = find_argument(args, "K8S_POD_NAME");
     Result<void> results[] = {
-        assign(pod.name_space, "K8S_POD_NAMESPACE", find_argument(parameters.args, "K8S_POD_NAMESPACE")),
-        assign(pod.name, "K8S_POD_NAME", name.empty() ? parameters.container_id : name),
-        assign(pod.uid, "K8S_POD_UID", find_argument(parameters.args, "K8S_POD_UID")),
-        assign(pod.container_id, "CNI_CONTAINERID", parameters.container_id),
-        assign(pod.ifname, "CNI_IFNAME", parameters.ifname),
+        assign(pod.name_space, "K8S_POD_NAMESPACE", find_argument(args, "K8S_POD_NAMESPACE")),
+        assign(pod.name, "K8S_POD_NAME", name.empty() ? container_id : name),
+        assign(pod.uid, "K8S_POD_UID", find_argument(args, "K8S_POD_UID")),
+        assign(pod.container_id, "CNI_CONTAINERID", container_id),
+        assign(pod.ifname, "CNI_IFNAME", ifname),
     };
     for (const auto &result : results)
         if (!result)
@@ -58,4 +59,4 @@ Result<podrtt_pod> parse_identity(const Parameters &parameters)
     return pod;
 }
 
-} // namespace podrtt::cni
+} // namespace podrtt
