@@ -57,7 +57,7 @@ int Server::answer(mg_connection *connection, void *sources)
 
 Result<Server> Server::start(const std::string &address, const Collector &collector, const Health &health)
 {
-    Server server(std::unique_ptr<Sources>(new Sources{collector, health}));
+    Server server(std::make_unique<Sources>(collector, health));
     const char *options[] = {
         "listening_ports",
         address.c_str(), //
