@@ -23,8 +23,10 @@ struct clock {
 #ifdef PODRTT_FAKE_CLOCK
 __u64 fake_clock_ns; /* set by unit tests */
 #define CLOCK_NS() fake_clock_ns
+#define CLOCK_COARSE_NS() fake_clock_ns
 #else
 #define CLOCK_NS() bpf_ktime_get_ns()
+#define CLOCK_COARSE_NS() bpf_ktime_get_coarse_ns() /* Linux 5.11 */
 #endif
 
 static __always_inline __u64 clock_ns(struct clock *clock)
@@ -40,6 +42,12 @@ static __always_inline __u32 clock_time(struct clock *clock)
     __u32 time = (__u32)(clock_ns(clock) >> PODRTT_TIME_SHIFT);
 
     return time < TIME_FIRST ? TIME_FIRST : time;
+}
+
+/* The same of the kernel's last tick, up to 10 ms ago, at a tenth of the price. */
+static __always_inline __u32 clock_coarse_time(void)
+{
+    return (__u32)(CLOCK_COARSE_NS() >> PODRTT_TIME_SHIFT);
 }
 
 #endif

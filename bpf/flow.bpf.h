@@ -49,6 +49,10 @@ struct {
     __uint(pinning, LIBBPF_PIN_BY_NAME);
 } peers SEC(".maps");
 
+/* The least time between two probes that one side's data arms, units of 32 ns; set before
+ * loading. A flow that asks often is sampled, as often as anybody will look. */
+const volatile __u32 sample_interval = PODRTT_DEFAULT_SAMPLE_INTERVAL_MS * (1000000 / PODRTT_TIME_UNIT_NS);
+
 /* What the rule works on: one packet, and the flow it belongs to. */
 struct context {
     struct __sk_buff *skb;
@@ -252,6 +256,32 @@ static __always_inline bool take_sample(struct context *context, enum podrtt_leg
     return true;
 }
 
+/* ---- quiet sides ------------------------------------------------------------------- */
+
+/*
+ * Most acknowledgements find nothing to take, for a side is sampled only now and then. The
+ * flow's header, which seldom changes, says so; the side's own cache line, which the other
+ * CPU writes with every packet, is left alone then. Whatever an acknowledgement might have
+ * to tell of ends the quiet: a probe, a FIN, and data that does not follow on the last.
+ */
+static __always_inline void end_quiet(struct podrtt_flow *flow, enum podrtt_leg leg)
+{
+    if (READ_ONCE(flow->quiet[leg]))
+        WRITE_ONCE(flow->quiet[leg], 0);
+}
+
+/* A probe that is armed at this moment may be overlooked: then it yields no sample. */
+static __always_inline void begin_quiet(struct podrtt_flow *flow, enum podrtt_leg leg)
+{
+    const struct podrtt_side *side = &flow->side[leg];
+    __u64 probes = 0;
+
+    for (int i = 0; i < PODRTT_PROBES; i++)
+        probes |= READ_ONCE(side->probe[i]);
+    if (!probes && side->phase == PODRTT_SYNCED && side->fin == PODRTT_FIN_NONE)
+        WRITE_ONCE(flow->quiet[leg], 1);
+}
+
 /* ---- acknowledgement --------------------------------------------------------------- */
 
 /* A probe that was taken by an ACK that ends where the probe ends. */
@@ -325,6 +355,7 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
     }
     if (hit >= 0)
         complete(context, leg, hit, hit_time, hit_tsval);
+    begin_quiet(context->flow, leg);
 }
 
 /* ---- sending ----------------------------------------------------------------------- */
@@ -358,6 +389,7 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
     bool again = side->phase >= PODRTT_SYN_SENT && side->end - acknowledged_by < MAX_SYN_DISTANCE;
     __u32 tsval = read_tsval(context, side);
 
+    end_quiet(context->flow, leg);
     discard_probes(side);
     if (again) {
         side->phase = PODRTT_SYN_RESENT;
@@ -393,6 +425,8 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     bool fin = packet->flags & TCP_FIN;
     __u32 end = packet->seq + packet->length + fin;
 
+    if (packet->seq != side->end || fin)
+        end_quiet(context->flow, leg);
     if (fin && side->fin == PODRTT_FIN_NONE)
         side->fin = PODRTT_FIN_SENT;
     if (side->phase == PODRTT_UNSEEN) {
@@ -414,6 +448,9 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     /* A FIN without data may be acknowledged at once or by the receiver's own FIN. */
     if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
         return;
+    __u32 now = clock_coarse_time();
+    if (now - context->flow->armed[leg] < sample_interval)
+        return;
     /* The first free slot: requests and responses, which are many, always use the same. */
     __u32 slot = 0;
     while (slot < PODRTT_PROBES && READ_ONCE(side->probe[slot]))
@@ -430,6 +467,8 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
         return;
     if (slot == 0)
         side->phase = PODRTT_SYNCED;
+    context->flow->armed[leg] = now;
+    end_quiet(context->flow, leg);
     arm_slot(side, slot, end, clock_time(&context->clock), tsval);
 }
 
@@ -478,7 +517,8 @@ static __always_inline bool process_segment(struct __sk_buff *skb, const struct 
      * which the other CPU writes, is left alone then. */
     if (packet->flags & TCP_ACK && packet->ack != side->acked) {
         side->acked = packet->ack;
-        acknowledge(&context, other_leg(own));
+        if (!READ_ONCE(flow->quiet[other_leg(own)]))
+            acknowledge(&context, other_leg(own));
     }
     if (unlikely(packet->flags & TCP_SYN))
         send_syn(&context, own);

@@ -144,6 +144,8 @@ enum podrtt_leg {
 #define PODRTT_TIME_SHIFT 5
 #define PODRTT_TIME_UNIT_NS (1 << PODRTT_TIME_SHIFT)
 
+#define PODRTT_DEFAULT_SAMPLE_INTERVAL_MS 10
+
 /* A floor window is 149 ticks of 2^26 ns: 10 s. */
 #define PODRTT_FLOOR_TICK_SHIFT 26
 #define PODRTT_FLOOR_WINDOW_TICKS 149
@@ -194,7 +196,9 @@ struct podrtt_flow {
     __u64 floor[PODRTT_LEGS]; /* smallest sample of the window << 32 | the window's first tick */
     __u8 peer;                /* peer class */
     __u8 counted;             /* enum podrtt_counted */
-    __u8 pad[22];
+    __u8 quiet[PODRTT_LEGS];              /* 1: no acknowledgement of this side's data is waited for */
+    __u8 pad[12];
+    __u32 armed[PODRTT_LEGS];             /* when a side's data last armed a probe, units of 32 ns */
     struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_flow, 168);

@@ -109,7 +109,7 @@ class AgainstTshark(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.daemon = Daemon("--grace-period", "1", "--icmp")
+        cls.daemon = Daemon("--grace-period", "1", "--icmp", "--sample-interval", "0")
         AgainstTshark.number += 1
         cls.far = Peer(f"tap{AgainstTshark.number}", AgainstTshark.number)
         cls.far.connect_by_delay_line(1000, LINE_LOG, **cls.line)

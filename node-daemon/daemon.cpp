@@ -100,7 +100,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     auto lock = lock_directory(pins.directory(), "another podrttd uses it");
     if (!lock)
         return std::unexpected(lock.error());
-    if (auto loaded = load_datapath(pins, options.sizes); !loaded)
+    if (auto loaded = load_datapath(pins, options.datapath); !loaded)
         return loaded;
     auto maps = Maps::open(pins);
     if (!maps)

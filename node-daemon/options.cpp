@@ -14,6 +14,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     Options options;
     std::vector<std::string> peers;
     auto grace_seconds = static_cast<unsigned>(options.run.grace_period.count());
+    auto sample_milliseconds = static_cast<unsigned>(options.run.datapath.sample_interval.count());
     auto interval_seconds = static_cast<unsigned>(options.top.interval.count());
 
     std::string level = "pod", leg = "both";
@@ -45,7 +46,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     run->add_option("--grace-period", grace_seconds, "Seconds for which a deleted pod's series stay")
         ->check(CLI::Range(0u, 7u * 24 * 60 * 60))
         ->capture_default_str();
-    run->add_option("--cni-cache", options.run.cni_cache,
+    run->add_option("--cni-cache-dir", options.run.cni_cache,
                     "libcni's cache, in which pods are found that no plugin has told of")
         ->capture_default_str();
     run->add_flag("--icmp", options.run.icmp, "Measure ICMP echo (ping), too");
@@ -65,7 +66,12 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->check(CLI::IsMember({"both", "network", "pod"}))
         ->capture_default_str();
     run->add_flag("--no-peers", no_peers, "Sum peer classes up on /metrics, without the label peer");
-    run->add_option("--max-flows", options.run.sizes.flows,
+    run->add_option("--sample-interval", sample_milliseconds,
+                    "Milliseconds between two samples of one end of a connection, at least; 0: every "
+                    "request and response is measured")
+        ->check(CLI::Range(0u, 1000u))
+        ->capture_default_str();
+    run->add_option("--max-flows", options.run.datapath.flows,
                     "Connections watched at a time, of all pods together")
         ->check(CLI::Range(1024u, 16u * 1024 * 1024))
         ->capture_default_str();
@@ -95,6 +101,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                          : stream->parsed() ? Subcommand::stream
                                             : Subcommand::run;
     options.run.grace_period = std::chrono::seconds(grace_seconds);
+    options.run.datapath.sample_interval = std::chrono::milliseconds(sample_milliseconds);
     options.run.detail.pods = level == "pod";
     options.run.detail.peers = !no_peers;
     if (leg != "both")

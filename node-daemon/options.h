@@ -16,7 +16,7 @@ namespace podrtt
 
 struct RunOptions {
     std::string listen = "127.0.0.1:9435"; // HOST:PORT
-    DatapathSizes sizes;
+    DatapathOptions datapath;
     std::vector<PeerPrefix> peers; // the default ones first
     std::chrono::seconds grace_period{300};
     std::filesystem::path cni_cache = "/var/lib/cni/results"; // libcni's

@@ -91,7 +91,7 @@ void size_map(bpf_map *map, const std::string &path, std::uint32_t entries)
 
 } // namespace
 
-Result<void> load_datapath(const Pins &pins, const DatapathSizes &sizes)
+Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
 {
     for (const auto &directory : {pins.directory().parent_path(), pins.directory()})
         if (auto made = make_directory(directory); !made)
@@ -106,11 +106,13 @@ Result<void> load_datapath(const Pins &pins, const DatapathSizes &sizes)
         return libbpf_failure("open", "BPF object", errno);
 
     auto flows = pinned_map_info(pins.path(PODRTT_MAP_FLOWS));
-    if (flows && flows->max_entries != sizes.flows && unlink(pins.path(PODRTT_MAP_FLOWS).c_str()) != 0)
+    if (flows && flows->max_entries != wanted.flows && unlink(pins.path(PODRTT_MAP_FLOWS).c_str()) != 0)
         return failure("unpin map", pins.path(PODRTT_MAP_FLOWS), errno);
-    size_map(skeleton->maps.flows, pins.path(PODRTT_MAP_FLOWS), sizes.flows);
-    size_map(skeleton->maps.histograms, pins.path(PODRTT_MAP_HISTOGRAMS), sizes.histograms);
-    size_map(skeleton->maps.pods, pins.path(PODRTT_MAP_PODS), sizes.pods);
+    size_map(skeleton->maps.flows, pins.path(PODRTT_MAP_FLOWS), wanted.flows);
+    size_map(skeleton->maps.histograms, pins.path(PODRTT_MAP_HISTOGRAMS), wanted.histograms);
+    size_map(skeleton->maps.pods, pins.path(PODRTT_MAP_PODS), wanted.pods);
+    skeleton->rodata->sample_interval =
+        static_cast<std::uint32_t>(wanted.sample_interval / std::chrono::nanoseconds(PODRTT_TIME_UNIT_NS));
 
     if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {
         auto failed = libbpf_failure("load BPF object, pinned below", directory, -error);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include "error.h"
@@ -9,16 +10,19 @@
 namespace podrtt
 {
 
-struct DatapathSizes {
+struct DatapathOptions {
     std::uint32_t flows = PODRTT_DEFAULT_FLOWS;
     std::uint32_t histograms = PODRTT_DEFAULT_HISTOGRAMS;
     std::uint32_t pods = PODRTT_DEFAULT_PODS;
+    // The least time between two probes that one end of a connection arms; 0: every request.
+    std::chrono::milliseconds sample_interval =
+        std::chrono::milliseconds(PODRTT_DEFAULT_SAMPLE_INTERVAL_MS);
 };
 
 // Loads the BPF programs and pins them and their maps. Maps that are pinned already
 // are used on with all that they hold; programs are replaced. What is pinned outlives
 // the process. A map of `flows` whose size has changed is made anew: it holds nothing
-// but round trips under way. `sizes` does not change other maps that are pinned.
-Result<void> load_datapath(const Pins &pins, const DatapathSizes &sizes);
+// but round trips under way. Other maps that are pinned keep their sizes.
+Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted);
 
 } // namespace podrtt

@@ -526,6 +526,50 @@ TEST(Fin, SentAgainAfterItsAckDoesNotKeepTheFlow)
     EXPECT_EQ(traffic.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms}));
 }
 
+// Requests of 1 ms each, one every 4 ms, for 1 s.
+Samples sampled(std::uint64_t interval_ns)
+{
+    Traffic traffic(interval_ns);
+    std::uint32_t seq = 1000;
+    for (const auto &[at, packet] : opened())
+        traffic.pass(at, packet);
+    for (std::uint64_t at = 1 * s; at < 2 * s; at += 4 * ms) {
+        traffic.pass(at, data(out, seq, 5000, 100));
+        seq += 100;
+        traffic.pass(at + 1 * ms, pure_ack(in, 5000, seq));
+    }
+    return traffic.samples().at({PODRTT_LEG_NETWORK, PODRTT_KIND_DATA});
+}
+
+TEST(SampleInterval, OfZeroTakesEveryRequest)
+{
+    EXPECT_EQ(sampled(0), (Samples{250, 250 * ms}));
+}
+
+TEST(SampleInterval, LetsTheFirstRequestPassThatComesAfterIt)
+{
+    EXPECT_EQ(sampled(10 * ms), (Samples{84, 84 * ms})); // one of three
+    EXPECT_EQ(sampled(12 * ms), (Samples{84, 84 * ms}));
+    EXPECT_EQ(sampled(100 * ms), (Samples{10, 10 * ms}));
+}
+
+TEST(SampleInterval, IsNotOpenedByTheHandshake)
+{
+    Traffic traffic(100 * ms);
+    auto steps = opened() + std::vector<Step>{{200 * ms, data(out, 1000, 5000, 100)},
+                                              {201 * ms, data(in, 5000, 1100, 100)},
+                                              {202 * ms, pure_ack(out, 1100, 5100)}};
+    // The same once more, within the interval of both sides.
+    steps = steps + std::vector<Step>{{203 * ms, data(out, 1100, 5100, 100)},
+                                      {204 * ms, data(in, 5100, 1200, 100)},
+                                      {205 * ms, pure_ack(out, 1200, 5200)}};
+    for (const auto &[at, packet] : steps)
+        traffic.pass(at, packet);
+    auto expected = opening + network(1, 1 * ms);
+    expected[{PODRTT_LEG_POD, PODRTT_KIND_DATA}] = {1, 1 * ms};
+    EXPECT_EQ(traffic.samples(), expected);
+}
+
 class Floor : public testing::Test
 {
 protected:

@@ -34,13 +34,15 @@ std::ostream &operator<<(std::ostream &out, const Samples &samples)
     return out << samples.count << " samples, " << samples.sum_ns << " ns in sum";
 }
 
-Traffic::Traffic() : skeleton_(podrtt_fake_clock_bpf__open())
+Traffic::Traffic(std::uint64_t sample_interval_ns) : skeleton_(podrtt_fake_clock_bpf__open())
 {
     if (!skeleton_)
         throw std::runtime_error("cannot open the BPF object");
     bpf_map *map;
     bpf_object__for_each_map(map, skeleton_->obj) bpf_map__set_pin_path(map, nullptr);
     bpf_map__set_max_entries(skeleton_->maps.flows, 1024); // quicker to make
+    skeleton_->rodata->sample_interval =
+        static_cast<std::uint32_t>(sample_interval_ns / PODRTT_TIME_UNIT_NS);
     if (podrtt_fake_clock_bpf__load(skeleton_) != 0) {
         podrtt_fake_clock_bpf__destroy(skeleton_);
         throw std::runtime_error("cannot load the BPF object");

@@ -32,7 +32,8 @@ std::ostream &operator<<(std::ostream &out, const Samples &samples);
 class Traffic
 {
 public:
-    Traffic();
+    // `sample_interval_ns` is 0 where every request counts.
+    explicit Traffic(std::uint64_t sample_interval_ns = 0);
     ~Traffic();
 
     // Lets one packet pass at a time. Fails the test if the verdict is not

@@ -54,7 +54,7 @@ TEST_F(ConfigFile, HasTheOptionsNames)
     EXPECT_EQ(options->pin_path, "/sys/fs/bpf/other");
     EXPECT_EQ(options->run.listen, "0.0.0.0:1");
     EXPECT_TRUE(options->run.icmp);
-    EXPECT_EQ(options->run.sizes.flows, 2048u);
+    EXPECT_EQ(options->run.datapath.flows, 2048u);
     EXPECT_EQ(options->run.attach, PODRTT_ATTACH_TCX);
     ASSERT_EQ(options->run.peers.size(), default_peers().size() + 2);
     EXPECT_EQ(options->run.peers.back().name, "db");

@@ -29,7 +29,7 @@ TEST(Options, HaveDefaults)
     EXPECT_EQ(options->run.listen, "127.0.0.1:9435");
     EXPECT_EQ(options->pin_path, "/sys/fs/bpf/podrtt");
     EXPECT_EQ(options->run.grace_period.count(), 300);
-    EXPECT_EQ(options->run.sizes.flows, 131072u);
+    EXPECT_EQ(options->run.datapath.flows, 131072u);
     EXPECT_EQ(options->run.peers.size(), default_peers().size());
 }
 
@@ -42,7 +42,7 @@ TEST(Options, AreRead)
     EXPECT_EQ(options->run.listen, "0.0.0.0:1");
     EXPECT_EQ(options->pin_path, "/sys/fs/bpf/x");
     EXPECT_EQ(options->run.grace_period.count(), 7);
-    EXPECT_EQ(options->run.sizes.flows, 2048u);
+    EXPECT_EQ(options->run.datapath.flows, 2048u);
     ASSERT_EQ(options->run.peers.size(), default_peers().size() + 2);
     EXPECT_EQ(options->run.peers.back().name, "b");
 }

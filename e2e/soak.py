@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A full node for a while: many pods and connections, scrapes, and pods that come and go. Reports
+what the daemon costs, and whether a count was lost or anything left behind. Run by hack/soak,
+inside e2e/isolate."""
+
+import argparse
+import itertools
+import json
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import node
+from node import BIN, ROOT, Daemon, Peer, Pod, add_netns, in_netns, run, wait_until
+
+PORT = 8080
+IDLE_SECONDS, SCRAPES = 30, 60
+
+
+class SoakPod(Pod):
+    """With a veth pair made here: reference plugins would take longer than what is measured."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, namespace, name):
+        super().__init__(None, namespace, name)
+        number = next(self.numbers)
+        self.v4 = f"10.{64 + number // 65536 % 64}.{number // 256 % 256}.{number % 256}"
+        self.host_veth = f"soak{number}"
+
+    def create(self):
+        add_netns(self.netns)
+        run("ip", "link", "add", self.host_veth, "type", "veth", "peer", "name", "eth0", "netns", self.netns)
+        run("ip", "link", "set", self.host_veth, "up")
+        self._call("ADD")
+        inside = f"""
+            ip address add {self.v4}/32 dev eth0; ip link set eth0 up; ip route add 169.254.1.1 dev eth0
+            ip route add default via 169.254.1.1
+            ip neighbour add 169.254.1.1 lladdr $(cat /sys/class/net/eth0/address) dev eth0"""
+        mac = json.loads(run("ip", "--json", "link", "show", "dev", self.host_veth))[0]["address"]
+        run(*in_netns(self.netns, "sh", "-ec", inside.replace("$(cat /sys/class/net/eth0/address)", mac)))
+        run("ip", "route", "add", f"{self.v4}/32", "dev", self.host_veth)
+        return self
+
+    def _call(self, command):
+        config = {"cniVersion": "1.0.0", "name": "soak", "type": "podrtt",
+                  "prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0"}]}}
+        done = subprocess.run([BIN / "podrtt"], input=json.dumps(config), capture_output=True, text=True,
+                              env={"CNI_COMMAND": command, "CNI_PATH": str(BIN), **self.environment})
+        if done.returncode != 0 or done.stderr:
+            raise node.CommandFailed(f"podrtt {command}: {done.stdout}{done.stderr}")
+
+    def delete(self):
+        self._call("DEL")
+        run("ip", "netns", "delete", self.netns)
+
+    def connect(self, peer, times):
+        """Opens connections; returns how many handshakes podrtt can have seen at least and at most."""
+        for _ in range(times):
+            run(*in_netns(self.netns, "busybox", "nc", "-w", "5", peer.v4, PORT), stdin=subprocess.DEVNULL)
+        return times - self.syn_retransmits(), times
+
+
+def metrics():
+    start = time.monotonic()
+    with urllib.request.urlopen("http://127.0.0.1:9435/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    return time.monotonic() - start, text
+
+
+def value(text, name):
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found.group(1)) if found else 0.0
+
+
+def handshakes(text, namespace):
+    return sum(float(number) for number in re.findall(
+        rf'^podrtt_namespace_tcp_handshake_seconds_count{{namespace="{namespace}",leg="network",[^}}]*}} (\S+)$', text,
+        re.MULTILINE))
+
+
+def row(what, figure, target=""):
+    print(f"  {what:48} {figure:>16} {target}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="hack/soak", description=__doc__)
+    parser.add_argument("--pods", type=int, default=250)
+    parser.add_argument("--flows", type=int, default=100_000)
+    parser.add_argument("--minutes", type=float, default=10, help="of churn")
+    parser.add_argument("--churn", type=float, default=10, help="pods a second that come and go")
+    options = parser.parse_args()
+
+    node.prepare()
+    peer = Peer("peer", 200)
+    peer.connect()
+    server = subprocess.Popen(in_netns("peer", sys.executable, ROOT / "e2e/traffic.py", "serve", PORT),
+                              stdout=subprocess.PIPE, text=True)
+    server.stdout.readline()
+    daemon = Daemon("--grace-period", "5", "--log-level", "warning")
+    row("RSS before the first pod, MiB", f"{value(metrics()[1], 'process_resident_memory_bytes') / 2**20:.1f}")
+
+    print(f"==> {options.pods} pods, {options.flows} connections", flush=True)
+    with ThreadPoolExecutor(4) as pool:
+        pods = list(pool.map(lambda number: SoakPod("steady", f"pod-{number}").create(), range(options.pods)))
+        expected = list(pool.map(lambda pod: pod.connect(peer, 2), pods))
+    each = options.flows // len(pods)
+    for pod in pods:
+        pod.popen(BIN / "syn_flood", peer.v4, "9", each, 1, stdout=subprocess.DEVNULL).wait()
+    taken = [metrics() for _ in range(SCRAPES)]
+    text = taken[-1][1]
+    row("one scrape, median / largest, ms",
+        f"{statistics.median(t for t, _ in taken) * 1e3:.0f} / {max(t for t, _ in taken) * 1e3:.0f}", "at most 50")
+    row("series", str(sum(not line.startswith("#") for line in text.splitlines())))
+    row("RSS of the daemon, MiB", f"{value(text, 'process_resident_memory_bytes') / 2**20:.1f}", "at most 25")
+    maps = sum(float(number) for number in re.findall(r"^podrtt_bpf_map_memory_bytes{\S+ (\S+)$", text, re.MULTILINE))
+    row("memory of the BPF maps, MiB", f"{maps / 2**20:.1f}")
+    before = value(metrics()[1], "process_cpu_seconds_total")
+    start = time.monotonic()
+    time.sleep(IDLE_SECONDS)
+    used = value(metrics()[1], "process_cpu_seconds_total") - before
+    row("idle CPU, % of a core", f"{used / (time.monotonic() - start) * 100:.2f}", "under 0.1, a scrape included here")
+
+    print(f"==> {options.churn:g} pods a second come and go for {options.minutes:g} minutes", flush=True)
+    least = most = done = 0
+    lock = threading.Lock()
+    failed = []
+
+    def come_and_go(number):
+        nonlocal least, most, done
+        try:
+            pod = SoakPod("churn", f"pod-{number % 50}").create()  # names come back
+            seen = pod.connect(peer, 1)
+            pod.delete()
+        except Exception as error:  # pylint: disable=broad-except
+            failed.append(str(error))
+            return
+        with lock:
+            least, most, done = least + seen[0], most + seen[1], done + 1
+
+    end = time.monotonic() + options.minutes * 60
+    start, decreases, last = time.monotonic(), 0, 0.0
+    with ThreadPoolExecutor(8) as pool:
+        pending = set()
+        for number in itertools.count():
+            if time.monotonic() > end:
+                break
+            pending = {future for future in pending if not future.done()}
+            if len(pending) < 16:
+                pending.add(pool.submit(come_and_go, number))
+            time.sleep(max(0.0, start + number / options.churn - time.monotonic()))
+            if number % 50 == 0:
+                now = handshakes(metrics()[1], "churn")
+                decreases += now < last
+                last = now
+    row("pods created and deleted", f"{done}", f"{done / (time.monotonic() - start):.1f} a second")
+    wait_until(lambda: 'namespace="churn",pod=' not in metrics()[1], "all pods of the churn are retired", 60)
+    text = metrics()[1]
+    seen = handshakes(text, "churn")
+    lost = max(0, least - seen) + max(0, seen - most)
+    row("handshakes of the churn, opened / counted", f"{most} / {seen:.0f}")
+    row("of the pods that stayed, opened / counted",
+        f"{sum(most for _, most in expected)} / {handshakes(text, 'steady'):.0f}")
+    row("counts lost or doubled", f"{lost:.0f}", "0")
+    row("scrapes in which a counter went back", str(decreases), "0")
+    row("RSS of the daemon, MiB", f"{value(text, 'process_resident_memory_bytes') / 2**20:.1f}")
+    left = value(text, 'podrtt_bpf_map_entries{map="pods"}') - len(pods)
+    row("pods in the map beyond those that live", f"{left:.0f}", "0")
+    row("file descriptors of the daemon", f"{value(text, 'process_open_fds'):.0f}")
+    for error in failed[:5]:
+        print(f"  failed: {error}")
+    daemon.stop()
+    server.kill()
+    sys.exit(bool(lost or decreases or failed))
+
+
+if __name__ == "__main__":
+    main()
