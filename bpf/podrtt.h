@@ -17,7 +17,7 @@
  *   settings           3                8   at load       24 B
  *   events             -                -   at load      1 MiB
  *   totals          8192             1856   as used     15 MiB at most
- *   journal            1             1824   at load      2 KiB
+ *   journal            1             1904   at load      2 KiB
  */
 #ifndef PODRTT_H
 #define PODRTT_H
@@ -36,6 +36,7 @@
 #define PODRTT_LAYOUT 1
 #define PODRTT_PIN_PATH "/sys/fs/bpf/podrtt"
 #define PODRTT_LAYOUT_DIR "v1"
+#define PODRTT_LAYOUT_SIZE 8 /* "v12345" */
 
 #define PODRTT_PROGRAM_FROM_POD "podrtt_from_pod" /* packets that leave the pod */
 #define PODRTT_PROGRAM_TO_POD "podrtt_to_pod"     /* packets that enter the pod */
@@ -84,6 +85,18 @@
 #define PODRTT_NETNS_SIZE 256        /* /var/run/netns/cni-… */
 #define PODRTT_NETWORK_SIZE 64       /* "name" of the conflist */
 
+/* What remains of a pod that is gone for good: an entry that has samples but no interface. */
+#define PODRTT_ID_REMAINS 0x40000000u
+
+/* Where the number of pods in the metrics is limited: whether one has series of its own. Once
+ * decided, that stays, so that no series goes backwards. */
+enum podrtt_named {
+    PODRTT_NAMED_UNDECIDED,
+    PODRTT_NAMED_ITSELF,
+    PODRTT_NAMED_OTHER, /* as PODRTT_OTHER */
+};
+#define PODRTT_OTHER "~other" /* no namespace or pod of Kubernetes can have this name */
+
 /* Identity of a pod as the container runtime gave it. All strings end with a NUL. */
 struct podrtt_pod {
     char name_space[PODRTT_NAMESPACE_SIZE];
@@ -95,7 +108,7 @@ struct podrtt_pod {
     char netns[PODRTT_NETNS_SIZE];               /* a path (CNI_NETNS); empty if it is longer */
     char network[PODRTT_NETWORK_SIZE]; /* whose conflist the plugin was called from; empty if longer */
     __u32 host_ifindex;                /* of the host veth: the pod lives as long as that */
-    __u32 pad;
+    __u32 named;        /* enum podrtt_named */
     __u64 created; /* CLOCK_REALTIME, nanoseconds */
     __u64 deleted; /* the same; 0 while the pod lives */
 };
@@ -371,14 +384,13 @@ struct podrtt_total_key {
 };
 PODRTT_ASSERT_SIZE(struct podrtt_total_key, 68);
 
-/* Namespaces for which `totals` has no room left are summed up under this name, which
- * no namespace of Kubernetes can have. */
-#define PODRTT_OTHER_NAMESPACE "~other"
-
 enum podrtt_move {
     PODRTT_MOVE_NONE,
     PODRTT_MOVE_TO_TOTAL, /* into the total of the pod's namespace */
     PODRTT_MOVE_TO_POD,   /* into a pod of the same name that is gone, too */
+    /* The same, from the map that another layout has pinned. */
+    PODRTT_MOVE_LAYOUT_POD,
+    PODRTT_MOVE_LAYOUT_TOTAL,
 };
 
 /*
@@ -388,11 +400,13 @@ enum podrtt_move {
  */
 struct podrtt_journal {
     __u32 move;                         /* enum podrtt_move */
-    struct podrtt_histogram_key from;   /* to be deleted */
+    char layout[PODRTT_LAYOUT_SIZE];    /* the other layout's directory */
+    struct podrtt_total_key from_total; /* one of these two is to be deleted */
+    struct podrtt_histogram_key from;
     struct podrtt_histogram_key to_pod; /* one of these two is to become … */
     struct podrtt_total_key to_total;
     struct podrtt_histogram result; /* … this */
 };
-PODRTT_ASSERT_SIZE(struct podrtt_journal, 1824);
+PODRTT_ASSERT_SIZE(struct podrtt_journal, 1904);
 
 #endif

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the daemon serves, and to whom it does not listen. Run by e2e/isolate."""
 
+import base64
 import http.client
 import os
+import pathlib
 import socket
+import ssl
+import subprocess
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 import node
-from node import Daemon, wait_until
+from node import BIN, Daemon, run, wait_until
 
 HOST, PORT = "127.0.0.1", 9435
 
@@ -73,6 +77,46 @@ class ServerTest(unittest.TestCase):
             self.assertEqual({status for status, _, _ in pool.map(lambda _: ask("/metrics"), range(300))}, {200})
         before = len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
         self.assertLess(before, 60)
+
+
+class WebConfigTest(unittest.TestCase):
+    def test_tls_and_users(self):
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+            "-keyout", "/run/key.pem", "-out", "/run/cert.pem", "-subj", "/CN=podrttd", "-addext",
+            "subjectAltName=IP:127.0.0.1")
+        # bcrypt of "secret"
+        users = "{anna: $2y$05$JOe1hDjRY2HkO3ynxRXAaOto1KXSddXvzSq.zKouNxF6f1LyzwlHi}"
+        pathlib.Path("/run/web.yml").write_text(
+            "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"
+            f"basic_auth_users: {users}\nauth_excluded_paths: [/healthz]\n", encoding="ascii")
+        daemon = subprocess.Popen([BIN / "podrttd", "run", "--web.config.file", "/run/web.yml"])
+        context = ssl.create_default_context(cafile="/run/cert.pem")
+
+        def status(path, credentials=None):
+            connection = http.client.HTTPSConnection(HOST, PORT, timeout=15, context=context)
+            headers = {"Authorization": "Basic " + base64.b64encode(credentials).decode()} if credentials else {}
+            try:
+                connection.request("GET", path, headers=headers)
+                return connection.getresponse().status
+            except ConnectionError:
+                return None
+
+        wait_until(lambda: status("/healthz") == 200, "it serves over TLS")
+        self.assertEqual(status("/metrics"), 401)
+        self.assertEqual(status("/metrics", b"anna:wrong"), 401)
+        self.assertEqual(status("/metrics", b"anna:secret"), 200)
+        self.assertEqual(status("/metrics", b"anna:secret"), 200)
+        with self.assertRaises((http.client.HTTPException, OSError)):
+            ask("/metrics")  # without TLS
+        daemon.terminate()
+        self.assertEqual(daemon.wait(10), 0)
+
+    def test_a_file_with_mistakes_is_refused(self):
+        pathlib.Path("/run/web.yml").write_text("basic_auth_user: {}\n", encoding="ascii")
+        done = subprocess.run([BIN / "podrttd", "run", "--web.config.file", "/run/web.yml"], capture_output=True, text=True,
+                              timeout=10)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('unknown key "basic_auth_user"', done.stderr)
 
 
 if __name__ == "__main__":

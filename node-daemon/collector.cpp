@@ -6,7 +6,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "process.h"
+#include "program.h"
 #include "snapshot.h"
 
 namespace podrtt
@@ -24,16 +24,15 @@ namespace
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
 
-struct HistogramFamily {
+struct HistogramNames {
     podrtt_kind kind;
     const char *pod_name;
     const char *namespace_name;
     const char *help;
 };
 
-constexpr HistogramFamily histogram_families[] = {
+constexpr HistogramNames histogram_names[] = {
     {PODRTT_KIND_DATA, "podrtt_tcp_rtt_seconds", "podrtt_namespace_tcp_rtt_seconds",
      "TCP round-trip time between data and its acknowledgement."},
     {PODRTT_KIND_HANDSHAKE, "podrtt_tcp_handshake_seconds", "podrtt_namespace_tcp_handshake_seconds",
@@ -82,26 +81,6 @@ ClientMetric gauge(Labels labels, double value)
     return metric;
 }
 
-ClientMetric::Histogram classic_histogram(const podrtt_histogram &histogram)
-{
-    ClientMetric::Histogram classic;
-    std::uint64_t cumulative = 0;
-    std::uint32_t bucket = 0;
-    for (int exponent = min_classic_exponent; exponent <= max_classic_exponent; exponent++) {
-        const auto last =
-            static_cast<std::uint32_t>((exponent - PODRTT_MIN_EXPONENT) * (1 << PODRTT_SCHEMA));
-        while (bucket <= last)
-            cumulative += histogram.bucket[bucket++];
-        classic.bucket.push_back({cumulative, std::exp2(exponent)});
-    }
-    while (bucket < PODRTT_BUCKETS)
-        cumulative += histogram.bucket[bucket++];
-    // From the same reading as the buckets, so that they agree.
-    classic.sample_count = cumulative;
-    classic.sample_sum = static_cast<double>(histogram.sum) * 1e-9;
-    return classic;
-}
-
 Labels series_labels(const SeriesKey &key)
 {
     Labels labels = {{"namespace", key.name_space}};
@@ -113,18 +92,13 @@ Labels series_labels(const SeriesKey &key)
     return labels;
 }
 
-MetricFamily histogram_family(const std::string &name, const std::string &help, podrtt_kind kind,
-                              const std::map<SeriesKey, podrtt_histogram> &series)
+HistogramFamily histogram_family(const char *name, std::string help, podrtt_kind kind,
+                                 const std::map<SeriesKey, podrtt_histogram> &series)
 {
-    MetricFamily family = make_family(name, help, MetricType::Histogram);
-    for (const auto &[key, histogram] : series) {
-        if (key.kind != kind)
-            continue;
-        ClientMetric metric;
-        metric.label = series_labels(key);
-        metric.histogram = classic_histogram(histogram);
-        family.metric.push_back(std::move(metric));
-    }
+    HistogramFamily family = {name, std::move(help), {}};
+    for (const auto &[key, histogram] : series)
+        if (key.kind == kind)
+            family.series.push_back({series_labels(key), &histogram});
     return family;
 }
 
@@ -136,7 +110,8 @@ MetricFamily pod_info(const Snapshot &snapshot)
     // need one row.
     std::map<std::tuple<std::string, std::string, std::string>, podrtt_pod> latest;
     for (const auto &[id, pod] : snapshot.pods) // in ascending order
-        latest[{pod.name_space, pod.name, pod.ifname}] = pod;
+        if (pod.named != PODRTT_NAMED_OTHER && (id & PODRTT_ID_IN_POD || !(id & PODRTT_ID_REMAINS)))
+            latest[{pod.name_space, pod.name, pod.ifname}] = pod;
     for (const auto &[name, pod] : latest)
         family.metric.push_back(gauge({{"namespace", pod.name_space},
                                        {"pod", pod.name},
@@ -180,7 +155,7 @@ MetricFamily pod_attached(const Snapshot &snapshot, const std::map<std::uint32_t
         auto pod = snapshot.pods.find(id);
         if (pod == snapshot.pods.end())
             continue;
-        auto [shown, first] = by_name.try_emplace({pod->second.name_space, pod->second.name}, attachment);
+        auto [shown, first] = by_name.try_emplace({pod->second.name_space, shown_name(pod->second)}, attachment);
         if (!first && !attachment.attached)
             shown->second = attachment;
     }
@@ -254,6 +229,33 @@ void add_map_families(const Maps &maps, const Snapshot &snapshot, std::vector<Me
         families.push_back(std::move(*family));
 }
 
+// Since this daemon has loaded its programs, and only while the kernel counts them (sysctl
+// kernel.bpf_stats_enabled).
+void add_program_families(const Pins &pins, std::vector<MetricFamily> &families)
+{
+    MetricFamily runs = make_family("podrtt_bpf_program_runs_total",
+                                    "Packets that a BPF program has seen, if the kernel counts them.",
+                                    MetricType::Counter);
+    MetricFamily seconds =
+        make_family("podrtt_bpf_program_run_seconds_total",
+                    "Time that a BPF program has taken, if the kernel counts it.", MetricType::Counter);
+    for (const char *name : {PODRTT_PROGRAM_FROM_POD, PODRTT_PROGRAM_TO_POD, PODRTT_PROGRAM_POD_OUT,
+                             PODRTT_PROGRAM_POD_IN}) {
+        auto program = pins.program(name);
+        auto info = program ? program_info(program->get()) : std::unexpected(program.error());
+        if (!info || info->run_cnt == 0)
+            continue;
+        ClientMetric metric;
+        metric.label = {{"program", name}};
+        metric.counter.value = static_cast<double>(info->run_cnt);
+        runs.metric.push_back(metric);
+        metric.counter.value = static_cast<double>(info->run_time_ns) * 1e-9;
+        seconds.metric.push_back(std::move(metric));
+    }
+    families.push_back(std::move(runs));
+    families.push_back(std::move(seconds));
+}
+
 MetricFamily repair_family(const Repairs &repairs)
 {
     MetricFamily family = make_family(
@@ -269,22 +271,19 @@ MetricFamily repair_family(const Repairs &repairs)
 
 } // namespace
 
-std::vector<MetricFamily> Collector::Collect() const
+void Collector::collect(Exposition &exposition) const
 {
+    auto snapshot = Snapshot::take(maps_, detail_);
     std::vector<MetricFamily> families;
-    auto snapshot = Snapshot::take(maps_);
     if (snapshot) {
-        const auto pod_series = reduce(snapshot->pod_series, detail_);
-        const auto namespace_series = reduce(snapshot->namespace_series, detail_);
-        for (const auto &[kind, pod_name, namespace_name, help] : histogram_families) {
-            families.push_back(histogram_family(pod_name, help, kind, pod_series));
-            families.push_back(histogram_family(namespace_name,
-                                                std::string(help) + " Includes pods that are gone.", kind,
-                                                namespace_series));
+        for (const auto &[kind, pod_name, namespace_name, help] : histogram_names) {
+            exposition.add(histogram_family(pod_name, help, kind, snapshot->pod_series));
+            exposition.add(histogram_family(namespace_name,
+                                            std::string(help) + " Includes pods that are gone.", kind,
+                                            snapshot->namespace_series));
         }
         families.push_back(pod_info(*snapshot));
-        if (detail_.pods)
-            families.push_back(pod_flows(*snapshot));
+        families.push_back(pod_flows(*snapshot));
         families.push_back(pod_attached(*snapshot, attachments_.all()));
         add_map_families(maps_, *snapshot, families);
     } else {
@@ -303,12 +302,13 @@ std::vector<MetricFamily> Collector::Collect() const
     families.push_back(drop_family(maps_, "podrtt_dropped_events_total",
                                    "Live events left out, by reason; their samples are in the histograms.",
                                    event_drops));
+    add_program_families(pins_, families);
     std::ranges::move(process_families(), std::back_inserter(families));
     auto build = make_family("podrtt_build_info", "Version of podrtt, always 1.", MetricType::Gauge);
     build.metric.push_back(gauge({{"version", PODRTT_VERSION}}, 1));
     families.push_back(std::move(build));
-    std::erase_if(families, [](const MetricFamily &family) { return family.metric.empty(); });
-    return families;
+    for (const auto &family : families)
+        exposition.add(family);
 }
 
 } // namespace podrtt

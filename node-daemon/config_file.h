@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <memory>
-
-namespace CLI
-{
-class Config;
-}
 
 namespace podrtt
 {
 
-// Reads options of `podrttd run` from a JSON object whose keys are the options' names; an
-// option that may be repeated is an array.
-std::shared_ptr<CLI::Config> json_config();
+// Reads options of `run`, and --pin-path of `app`, from a YAML or JSON file: the same names,
+// without the dashes before them. Everything that is wrong with the file is told of at once.
+std::shared_ptr<CLI::Config> config_file(const CLI::App &app, const CLI::App &run);
 
 } // namespace podrtt

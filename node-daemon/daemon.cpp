@@ -11,18 +11,24 @@
 #include <csignal>
 #include <cstring>
 #include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "adoption.h"
 #include "bpffs.h"
 #include "collector.h"
 #include "fd.h"
 #include "health.h"
+#include "layout.h"
 #include "link_events.h"
 #include "lock.h"
+#include "pin_keeper.h"
 #include "reconciler.h"
 #include "server.h"
 #include "signals.h"
 #include "totals.h"
+#include "web_config.h"
 
 namespace podrtt
 {
@@ -31,8 +37,10 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds reconcile_interval{1};
+constexpr std::chrono::seconds reconcile_interval{2};
 constexpr std::chrono::seconds adopt_interval{30};
+
+constexpr const char *lock_holder = "another podrttd uses it";
 
 // Waits until a signal has come, which it returns, or something to read at `fd`, or the time.
 Result<int> wait_for_signal(const Fd &signals, int fd, Clock::time_point until)
@@ -70,6 +78,55 @@ Result<void> set_settings(Maps &maps, const RunOptions &options)
     return maps.settings.update(PODRTT_SETTING_ATTACH, options.attach);
 }
 
+// The lock is on the directory, which is another one then.
+void keep_pins(PinKeeper &keeper, const Pins &pins, Fd &lock, Repairs &repairs, spdlog::logger &log)
+{
+    auto restored = keeper.restore();
+    if (!restored) {
+        log.error("{}", restored.error().message());
+        return;
+    }
+    if (!*restored)
+        return;
+    repairs.count(Repair::pinned);
+    log.warn("somebody has removed pins from {}; pinned again", pins.directory().string());
+    if (auto again = lock_directory(pins.directory(), lock_holder))
+        lock = std::move(*again);
+}
+
+// What the daemon of another layout has left: its pods at once, so that their programs are
+// replaced; its samples when nothing counts there any more.
+class Upgrade
+{
+public:
+    Upgrade(const Pins &pins, Maps &maps, spdlog::logger &log)
+        : pins_(pins), maps_(maps), log_(log), layouts_(other_layouts(pins))
+    {
+        std::erase_if(layouts_, [this](const std::string &layout) {
+            auto taken = take_pods_over(maps_, pins_, layout);
+            if (!taken)
+                log_.error("what {} holds is left alone: {}", pins_.of_layout(layout).string(),
+                           taken.error().message());
+            return !taken;
+        });
+    }
+
+    void finish()
+    {
+        for (const auto &layout : std::exchange(layouts_, {}))
+            if (auto taken = take_samples_over(maps_, pins_, layout); !taken)
+                log_.error("{}", taken.error().message());
+            else
+                log_.info("took over what layout {} had measured", layout);
+    }
+
+private:
+    Pins pins_;
+    Maps &maps_;
+    spdlog::logger &log_;
+    std::vector<std::string> layouts_;
+};
+
 void reload_peers(Maps &maps, const ReadOptions &read_options, spdlog::logger &log)
 {
     auto options = read_options();
@@ -97,15 +154,21 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     if (*mounted)
         log->info("mounted a bpffs on /sys/fs/bpf");
     // Two daemons would move the same samples and attach each its own programs.
-    auto lock = lock_directory(pins.directory(), "another podrttd uses it");
+    auto lock = lock_directory(pins.directory(), lock_holder);
     if (!lock)
         return std::unexpected(lock.error());
+    auto web_config = options.web_config.empty() ? WebConfig() : read_web_config(options.web_config);
+    if (!web_config)
+        return std::unexpected(web_config.error());
     if (auto loaded = load_datapath(pins, options.datapath); !loaded)
         return loaded;
     auto maps = Maps::open(pins);
     if (!maps)
         return std::unexpected(maps.error());
-    if (auto finished = finish_interrupted_move(*maps); !finished)
+    auto keeper = PinKeeper::open(pins);
+    if (!keeper)
+        return std::unexpected(keeper.error());
+    if (auto finished = finish_interrupted_move(*maps, pins); !finished)
         return finished;
     if (auto set = set_peers(*maps, options.peers); !set)
         return set;
@@ -122,15 +185,18 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
         return failure("wait for", "signals", errno);
     Attachments attachments;
     Repairs repairs;
-    Reconciler reconciler(pins, *maps, attachments, repairs, std::move(*netlink), options.grace_period,
-                          options.attach, log);
+    const Reconciler::Policy policy = {
+        .grace_period = options.grace_period, .attach = options.attach, .max_pods = options.detail.max_pods};
+    Reconciler reconciler(pins, *maps, attachments, repairs, std::move(*netlink), policy, log);
+    Upgrade upgrade(pins, *maps, *log);
 
     Health health;
-    const Collector collector(*maps, attachments, repairs, options.detail);
-    auto server = Server::start(options.listen, collector, health);
+    const Collector collector(pins, *maps, attachments, repairs, options.detail);
+    auto server = Server::start(options.listen, *web_config, collector, health);
     if (!server)
         return std::unexpected(server.error());
-    log->info("serving http://{}/metrics, pins in {}", options.listen, pins.directory().string());
+    log->info("serving {}://{}/metrics, pins in {}", web_config->tls ? "https" : "http", options.listen,
+              pins.directory().string());
 
     Clock::time_point next, next_adoption;
     for (;;) {
@@ -140,7 +206,10 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
             next_adoption = now + adopt_interval;
         }
         if (take_events(*events, reconciler, *log) || now >= next) {
+            keep_pins(*keeper, pins, *lock, repairs, *log);
             reconciler.reconcile(now);
+            if (reconciler.all_attached())
+                upgrade.finish();
             health.beat(now);
             next = now + reconcile_interval;
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -14,6 +15,10 @@ int main(int argc, char **argv)
     auto options = podrtt::parse_options(argc, argv);
     if (!options)
         return options.error();
+
+    // A scrape takes some MiB for a moment: one arena, and large pieces go back to the kernel.
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
 
     auto log = spdlog::stderr_logger_mt("podrttd");
     spdlog::set_default_logger(log);

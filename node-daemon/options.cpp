@@ -27,12 +27,14 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     app.add_option("--pin-path", options.pin_path, "Directory on a bpffs for maps and programs")
         ->capture_default_str();
 
-    app.config_formatter(json_config());
-    app.allow_config_extras(false);
-    app.set_config("--config", "", "JSON file with options of run; SIGHUP reads its peers again");
-
     CLI::App *run =
         app.add_subcommand("run", "Load the programs and serve /metrics, until SIGTERM or SIGINT");
+    app.config_formatter(config_file(app, *run));
+    app.allow_config_extras(false);
+    app.set_config("--config", "",
+                   "YAML or JSON file with options of run; SIGHUP reads its peers again");
+    run->add_option("--web.config.file", options.run.web_config,
+                    "YAML file of Prometheus' exporter-toolkit: TLS and basic authentication");
     run->add_option("--listen", options.run.listen, "Where to serve /metrics, HOST:PORT")
         ->capture_default_str();
     run->add_option(
@@ -66,6 +68,11 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->check(CLI::IsMember({"both", "network", "pod"}))
         ->capture_default_str();
     run->add_flag("--no-peers", no_peers, "Sum peer classes up on /metrics, without the label peer");
+    run->add_option("--max-pods", options.run.detail.max_pods,
+                    "Pods with series of their own; later ones are summed up as ~other in each namespace. 0: "
+                    "all have")
+        ->check(CLI::Range(0u, 100'000u))
+        ->capture_default_str();
     run->add_option("--sample-interval", sample_milliseconds,
                     "Milliseconds between two samples of one end of a connection, at least; 0: every "
                     "request and response is measured")

@@ -23,6 +23,7 @@ struct RunOptions {
     bool icmp = false;
     Detail detail;
     podrtt_attach attach = PODRTT_ATTACH_AUTO;
+    std::filesystem::path web_config; // empty: plain HTTP, for everybody
     std::string log_level = "info";
 };
 

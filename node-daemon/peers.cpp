@@ -58,28 +58,6 @@ struct LessKey {
     }
 };
 
-Result<std::uint32_t> find_or_add_name(Maps &maps, const std::string &name)
-{
-    auto names = peer_names(maps);
-    if (!names)
-        return std::unexpected(names.error());
-    auto index = std::ranges::find(*names, name);
-    if (index == names->end()) {
-        index = std::ranges::find(*names, "");
-        if (index == names->end())
-            return failure("add peer class", name,
-                           "there are " + std::to_string(PODRTT_MAX_PEERS) +
-                               " already, as many as there can be");
-        PeerName stored = {};
-        name.copy(stored.data(), stored.size() - 1);
-        if (auto written =
-                maps.peer_names.update(static_cast<std::uint32_t>(index - names->begin()), stored);
-            !written)
-            return std::unexpected(written.error());
-    }
-    return static_cast<std::uint32_t>(index - names->begin());
-}
-
 } // namespace
 
 Result<PeerPrefix> parse_peer(const std::string &text)
@@ -124,14 +102,36 @@ std::vector<PeerPrefix> default_peers()
     return prefixes;
 }
 
+Result<std::uint32_t> peer_index(Maps &maps, const std::string &name)
+{
+    auto names = peer_names(maps);
+    if (!names)
+        return std::unexpected(names.error());
+    auto index = std::ranges::find(*names, name);
+    if (index == names->end()) {
+        index = std::ranges::find(*names, "");
+        if (index == names->end())
+            return failure("add peer class", name,
+                           "there are " + std::to_string(PODRTT_MAX_PEERS) +
+                               " already, as many as there can be");
+        PeerName stored = {};
+        name.copy(stored.data(), stored.size() - 1);
+        if (auto written =
+                maps.peer_names.update(static_cast<std::uint32_t>(index - names->begin()), stored);
+            !written)
+            return std::unexpected(written.error());
+    }
+    return static_cast<std::uint32_t>(index - names->begin());
+}
+
 Result<void> set_peers(Maps &maps, const std::vector<PeerPrefix> &prefixes)
 {
-    if (auto first = find_or_add_name(maps, internet); !first)
+    if (auto first = peer_index(maps, internet); !first)
         return std::unexpected(first.error());
 
     std::map<podrtt_peer_key, std::uint32_t, LessKey> wanted;
     for (const auto &prefix : prefixes) {
-        auto index = find_or_add_name(maps, prefix.name);
+        auto index = peer_index(maps, prefix.name);
         if (!index)
             return std::unexpected(index.error());
         wanted[prefix.key] = *index;

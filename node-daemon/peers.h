@@ -24,6 +24,9 @@ Result<PeerPrefix> parse_peer(const std::string &text);
 // that no prefix covers is "internet".
 std::vector<PeerPrefix> default_peers();
 
+// The index of a class in peer_names, to which it is added if it is new.
+Result<std::uint32_t> peer_index(Maps &maps, const std::string &name);
+
 // Makes these the prefixes in force for flows that begin from now on. For one prefix
 // given twice, the last name counts. A class keeps the index that it has ever had.
 Result<void> set_peers(Maps &maps, const std::vector<PeerPrefix> &prefixes);

@@ -2,6 +2,8 @@
 #include "reconciler.h"
 
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +11,7 @@
 #include <utility>
 
 #include "attachment.h"
+#include "remains.h"
 #include "totals.h"
 
 namespace podrtt
@@ -40,13 +43,6 @@ std::uint32_t host_ifindex(std::uint32_t id, const podrtt_pod &pod)
     return id & PODRTT_ID_IN_POD ? pod.host_ifindex : id;
 }
 
-// A pod lives as long as its host veth.
-bool is_alive(std::uint32_t id, const podrtt_pod &pod)
-{
-    char name[IF_NAMESIZE];
-    return if_indextoname(host_ifindex(id, pod), name) != nullptr || errno != ENXIO;
-}
-
 std::string form_name(podrtt_attach form)
 {
     return form == PODRTT_ATTACH_POD ? "pod" : form == PODRTT_ATTACH_TCX ? "tcx" : "clsact";
@@ -55,11 +51,44 @@ std::string form_name(podrtt_attach form)
 } // namespace
 
 Reconciler::Reconciler(Pins pins, Maps &maps, Attachments &attachments, Repairs &repairs, Netlink netlink,
-                       Clock::duration grace_period, podrtt_attach wanted,
-                       std::shared_ptr<spdlog::logger> log)
+                       const Policy &policy, std::shared_ptr<spdlog::logger> log)
     : pins_(std::move(pins)), maps_(maps), attachments_(attachments), repairs_(repairs),
-      netlink_(std::move(netlink)), grace_period_(grace_period), wanted_(wanted), log_(std::move(log))
+      netlink_(std::move(netlink)), policy_(policy), socket_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)),
+      log_(std::move(log))
 {
+}
+
+// A pod lives as long as its host veth.
+bool Reconciler::is_alive(std::uint32_t id, const podrtt_pod &pod) const
+{
+    if (id & PODRTT_ID_REMAINS && !(id & PODRTT_ID_IN_POD))
+        return false;
+    ifreq request = {};
+    request.ifr_ifindex = static_cast<int>(host_ifindex(id, pod));
+    return ioctl(socket_.get(), SIOCGIFNAME, &request) == 0 || errno != ENODEV;
+}
+
+// While there is room, a pod has series of its own, and so has whoever comes after it under its
+// name.
+void Reconciler::decide_names(Pods &pods)
+{
+    if (policy_.max_pods == 0)
+        return;
+    std::set<PodName> named;
+    for (const auto &[id, pod] : pods)
+        if (pod.named == PODRTT_NAMED_ITSELF)
+            named.insert(name_of(pod));
+    std::ranges::sort(pods, {}, &Pods::value_type::first);
+    for (auto &[id, pod] : pods) {
+        if (pod.named != PODRTT_NAMED_UNDECIDED)
+            continue;
+        const bool room = named.size() < policy_.max_pods || named.contains(name_of(pod));
+        pod.named = room ? PODRTT_NAMED_ITSELF : PODRTT_NAMED_OTHER;
+        if (room)
+            named.insert(name_of(pod));
+        if (auto written = maps_.pods.update(id, pod, BPF_EXIST); !written)
+            log_->error("{}: {}", describe(pod), written.error().message());
+    }
 }
 
 void Reconciler::reconcile(Clock::time_point now)
@@ -73,6 +102,7 @@ void Reconciler::reconcile(Clock::time_point now)
         seen_.clear();
         next_sweep_ = now + sweep_interval;
     }
+    decide_names(*pods);
 
     inside_.clear();
     at_interface_.clear();
@@ -89,23 +119,42 @@ void Reconciler::reconcile(Clock::time_point now)
             living.insert(name_of(pod));
             if (attach_programs(id, pod))
                 watch_directions(id, pod);
-        } else {
+        } else if (!is_remains_of_others(pod)) {
             note_gone(id, pod, now);
-            gone[name_of(pod)].emplace(id, pod);
+            if (pod.named == PODRTT_NAMED_OTHER)
+                collect_other(id, pod, now);
+            else
+                gone[name_of(pod)].emplace(id, pod);
         }
     }
+    collect(gone, living, now);
+}
 
-    // A pod of a StatefulSet comes back under its name, and its series go on. They would
-    // go backwards if its predecessors' samples left them, so one of these stays, with the
-    // samples of all.
+// A pod of a StatefulSet comes back under its name, and its series go on. They would go
+// backwards if its predecessors' samples left them, so one of these stays, with the samples
+// of all.
+void Reconciler::collect(const std::map<PodName, std::map<std::uint32_t, podrtt_pod>> &gone,
+                         const std::set<PodName> &living, Clock::time_point now)
+{
     for (const auto &[name, predecessors] : gone) {
         const auto &[last, pod] = *predecessors.rbegin();
         for (const auto &[id, predecessor] : predecessors)
             if (id != last)
                 merge(id, last, predecessor);
-        if (!living.contains(name) && now - gone_since_.at(last) >= grace_period_)
+        if (!living.contains(name) && now - gone_since_.at(last) >= policy_.grace_period)
             retire(last, pod);
     }
+}
+
+// The series of those without a name of their own never end, so their samples stay there.
+void Reconciler::collect_other(std::uint32_t id, const podrtt_pod &pod, Clock::time_point now)
+{
+    if (now - gone_since_.at(id) < policy_.grace_period)
+        return;
+    if (auto remains = add_remains_of_others(maps_.pods, pod); !remains)
+        log_->error("{}: {}", describe(pod), remains.error().message());
+    else
+        merge(id, *remains, pod);
 }
 
 bool Reconciler::look_again(int ifindex)
@@ -168,9 +217,9 @@ Result<podrtt_attach> Reconciler::attach_pod(std::uint32_t id, const podrtt_pod 
         return PODRTT_ATTACH_POD;
     }
     // A pod that is inside already has not been moved to the end.
-    if (wanted_ == PODRTT_ATTACH_POD || inside_.contains({pod.container_id, pod.ifname}))
+    if (policy_.attach == PODRTT_ATTACH_POD || inside_.contains({pod.container_id, pod.ifname}))
         return move_into_pod(id, pod);
-    return attach(netlink_, pins_, static_cast<int>(id), wanted_);
+    return attach(netlink_, pins_, static_cast<int>(id), policy_.attach);
 }
 
 // Attaches inside the pod and then no more at the host veth. The pod gets a new id, and its
@@ -225,7 +274,7 @@ void Reconciler::watch_directions(std::uint32_t id, const podrtt_pod &pod)
         return; // it is known
 
     Result<podrtt_attach> moved = failure("attach inside", describe(pod), "it is not wanted");
-    if (wanted_ == PODRTT_ATTACH_AUTO && !(id & PODRTT_ID_IN_POD))
+    if (policy_.attach == PODRTT_ATTACH_AUTO && !(id & PODRTT_ID_IN_POD))
         moved = move_into_pod(id, pod);
     if (moved) {
         log_->info("{}: its packets pass {} in one direction only; attached inside the pod", describe(pod),
@@ -255,7 +304,7 @@ void Reconciler::note_gone(std::uint32_t id, podrtt_pod pod, Clock::time_point n
 
 void Reconciler::merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod)
 {
-    if (auto merged = merge_pod(maps_, from, to); !merged)
+    if (auto merged = merge_pod(maps_, pins_, from, to); !merged)
         log_->error("{}: {}", describe(pod), merged.error().message());
     else
         forget(from);
@@ -263,7 +312,7 @@ void Reconciler::merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &p
 
 void Reconciler::retire(std::uint32_t id, const podrtt_pod &pod)
 {
-    if (auto retired = retire_pod(maps_, id, pod); !retired) {
+    if (auto retired = retire_pod(maps_, pins_, id, pod); !retired) {
         log_->error("{}: {}", describe(pod), retired.error().message());
         return;
     }

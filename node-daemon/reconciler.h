@@ -10,8 +10,10 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "attachments.h"
+#include "fd.h"
 #include "maps.h"
 #include "netlink.h"
 #include "pins.h"
@@ -30,11 +32,17 @@ class Reconciler
 public:
     using Clock = std::chrono::steady_clock;
 
+    struct Policy {
+        Clock::duration grace_period;
+        podrtt_attach attach = PODRTT_ATTACH_AUTO;
+        unsigned max_pods = 0; // with series of their own; 0: all
+    };
+
     // `maps`, `attachments` and `repairs` must outlive the reconciler.
     Reconciler(Pins pins, Maps &maps, Attachments &attachments, Repairs &repairs, Netlink netlink,
-               Clock::duration grace_period, podrtt_attach wanted, std::shared_ptr<spdlog::logger> log);
+               const Policy &policy, std::shared_ptr<spdlog::logger> log);
 
-    // Goes once through all pods; to be called every second or so. What fails is logged,
+    // Goes once through all pods; to be called every few seconds. What fails is logged,
     // and tried again the next time.
     void reconcile(Clock::time_point now);
 
@@ -43,7 +51,17 @@ public:
     bool look_again(int ifindex);
     void look_at_all_again() { seen_.clear(); }
 
+    // Whether every pod that lives has had the programs attached.
+    bool all_attached() const { return failing_.empty(); }
+
 private:
+    using Pods = std::vector<std::pair<std::uint32_t, podrtt_pod>>;
+
+    bool is_alive(std::uint32_t id, const podrtt_pod &pod) const;
+    void decide_names(Pods &pods);
+    void collect(const std::map<PodName, std::map<std::uint32_t, podrtt_pod>> &gone,
+                 const std::set<PodName> &living, Clock::time_point now);
+    void collect_other(std::uint32_t id, const podrtt_pod &pod, Clock::time_point now);
     bool attach_programs(std::uint32_t id, const podrtt_pod &pod); // false if the id is no more
     void note_missing(std::uint32_t id, const podrtt_pod &pod);
     bool is_one_way(std::uint32_t id) const;
@@ -60,8 +78,8 @@ private:
     Attachments &attachments_;
     Repairs &repairs_;
     Netlink netlink_;
-    Clock::duration grace_period_;
-    podrtt_attach wanted_;
+    Policy policy_;
+    Fd socket_; // to ask for interfaces
     std::shared_ptr<spdlog::logger> log_;
     std::set<std::pair<std::string, std::string>>
         inside_; // container id and interface of pods attached inside

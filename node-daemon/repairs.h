@@ -15,8 +15,9 @@ enum class Repair {
     attached,     // programs that were missing, or not in front
     moved_inside, // a pod of which only one direction was seen at the host veth
     collected,    // a pod that was gone without DEL
+    pinned,       // maps and programs whose pins somebody had removed
 };
-inline constexpr const char *repair_names[] = {"adopted", "attached", "moved_inside", "collected"};
+inline constexpr const char *repair_names[] = {"adopted", "attached", "moved_inside", "collected", "pinned"};
 
 // Counts since the daemon's start. Thread-safe.
 class Repairs

@@ -1,77 +1,207 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server.h"
 
-#include <prometheus/text_serializer.h>
+#include <httplib.h>
+#include <malloc.h>
+#include <openssl/sha.h>
+#include <openssl/ssl.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <mutex>
+#include <numeric>
 #include <string_view>
-#include <utility>
+#include <thread>
+#include <vector>
+
+#include "exposition.h"
 
 namespace podrtt
 {
 namespace
 {
 
-struct Answer {
-    int status;
-    std::string body;
-    const char *type = "text/plain; charset=utf-8";
-};
+// A slow client keeps a thread for no longer; and how many may do so at a time.
+constexpr std::chrono::seconds timeout{2};
+constexpr std::size_t threads = 32;
 
-Answer check(bool holds, const char *otherwise)
+// Sends `parts`, which together may be large, without copying them into one.
+void set_parts(httplib::Response &response, std::vector<std::string> parts, const char *type)
 {
-    return holds ? Answer{200, "ok\n"} : Answer{503, otherwise};
+    const std::size_t length =
+        std::accumulate(parts.begin(), parts.end(), std::size_t{0},
+                        [](std::size_t sum, const std::string &part) { return sum + part.size(); });
+    auto shared = std::make_shared<std::vector<std::string>>(std::move(parts));
+    response.set_content_provider(
+        length, type, [shared](std::size_t offset, std::size_t, httplib::DataSink &sink) {
+            for (const auto &part : *shared) {
+                if (offset < part.size())
+                    return sink.write(part.data() + offset, part.size() - offset);
+                offset -= part.size();
+            }
+            return false;
+        });
 }
 
-Answer answer_to(std::string_view path, const Collector &collector, const Health &health)
+void answer(httplib::Response &response, int status, const char *text)
 {
-    if (path == "/metrics")
-        return {200, prometheus::TextSerializer().Serialize(collector.Collect()),
-                "text/plain; version=0.0.4; charset=utf-8"};
-    if (path == "/healthz")
-        return check(health.alive(Health::Clock::now()), "no pass over the pods for 10 s\n");
-    if (path == "/readyz")
-        return check(health.ready(), "not all pods have been looked at yet\n");
-    return {404, "there are /metrics, /healthz and /readyz\n"};
+    response.status = status;
+    response.set_content(text, "text/plain; charset=utf-8");
+}
+
+bool split_address(const std::string &address, std::string &host, int &port)
+{
+    const std::size_t colon = address.rfind(':');
+    if (colon == std::string::npos)
+        return false;
+    host = address.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']'))
+        host = host.substr(1, host.size() - 2);
+    const char *first = address.data() + colon + 1, *last = address.data() + address.size();
+    const auto [end, error] = std::from_chars(first, last, port);
+    return error == std::errc() && end == last && port > 0 && port < 65536 && !host.empty();
+}
+
+// Certificates are read when a client comes, so that renewed ones count at once.
+int read_certificate(SSL *ssl, void *config)
+{
+    const auto &tls = *static_cast<const TlsConfig *>(config);
+    return SSL_use_certificate_chain_file(ssl, tls.certificate.c_str()) == 1 &&
+           SSL_use_PrivateKey_file(ssl, tls.key.c_str(), SSL_FILETYPE_PEM) == 1;
+}
+
+bool set_up_tls(SSL_CTX &context, TlsConfig &tls)
+{
+    SSL_CTX_set_min_proto_version(&context, tls.min_version);
+    SSL_CTX_set_cert_cb(&context, read_certificate, &tls);
+    if (!tls.needs_client_certificate)
+        return true;
+    SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    return SSL_CTX_load_verify_locations(&context, tls.client_ca.c_str(), nullptr) == 1;
 }
 
 } // namespace
 
-int Server::answer(mg_connection *connection, void *sources)
+class Server::Implementation
 {
-    const auto &[collector, health] = *static_cast<const Sources *>(sources);
-    const mg_request_info *request = mg_get_request_info(connection);
-    const std::string_view method = request->request_method;
-    const bool reads = method == "GET" || method == "HEAD"; // there is nothing to write
-    const Answer answer =
-        reads ? answer_to(request->local_uri, collector, health) : Answer{405, "only GET and HEAD\n"};
+public:
+    Implementation(const WebConfig &config, const Collector &collector, const Health &health)
+        : collector_(collector), health_(health), config_(config)
+    {
+        if (config_.tls)
+            http_ = std::make_unique<httplib::SSLServer>(
+                [this](SSL_CTX &context) { return set_up_tls(context, *config_.tls); });
+        else
+            http_ = std::make_unique<httplib::Server>();
+        http_->new_task_queue = [] { return new httplib::ThreadPool(threads); };
+        http_->set_read_timeout(timeout);
+        http_->set_write_timeout(timeout);
+        http_->set_keep_alive_max_count(1);
+        http_->set_pre_routing_handler([this](const httplib::Request &request, httplib::Response &response) {
+            response.set_header("X-Content-Type-Options", "nosniff");
+            answer_to(request, response);
+            malloc_trim(0); // a scrape takes much for a moment
+            return httplib::Server::HandlerResponse::Handled;
+        });
+    }
 
-    mg_printf(connection,
-              "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
-              "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
-              answer.status, mg_get_response_code_text(connection, answer.status), answer.type,
-              answer.body.size(), reads ? "" : "Allow: GET, HEAD\r\n");
-    if (method != "HEAD")
-        mg_write(connection, answer.body.data(), answer.body.size());
-    return answer.status;
+    ~Implementation()
+    {
+        http_->stop();
+        if (thread_.joinable())
+            thread_.join();
+    }
+
+    bool listen(const std::string &host, int port)
+    {
+        if (!http_->is_valid() || !http_->bind_to_port(host.c_str(), port))
+            return false;
+        thread_ = std::thread([this] { http_->listen_after_bind(); });
+        return true;
+    }
+
+private:
+    void answer_to(const httplib::Request &request, httplib::Response &response)
+    {
+        if (!is_allowed(request.path, request.get_header_value("Authorization"))) {
+            response.set_header("WWW-Authenticate", "Basic realm=\"podrttd\"");
+            return answer(response, 401, "who are you?\n");
+        }
+        if (request.method != "GET" && request.method != "HEAD") { // there is nothing to write
+            response.set_header("Allow", "GET, HEAD");
+            return answer(response, 405, "only GET and HEAD\n");
+        }
+        if (request.path == "/metrics")
+            return scrape(request.get_header_value("Accept"), response);
+        if (request.path == "/healthz")
+            return check(response, health_.alive(Health::Clock::now()), "no pass over the pods for 10 s\n");
+        if (request.path == "/readyz")
+            return check(response, health_.ready(), "not all pods have been looked at yet\n");
+        answer(response, 404, "there are /metrics, /healthz and /readyz\n");
+    }
+
+    static void check(httplib::Response &response, bool holds, const char *otherwise)
+    {
+        answer(response, holds ? 200 : 503, holds ? "ok\n" : otherwise);
+    }
+
+    void scrape(const std::string &accept, httplib::Response &response)
+    {
+        // One at a time, however many ask: what a scrape takes is taken once.
+        const std::lock_guard lock(scraping_);
+        TextExposition text;
+        ProtobufExposition protobuf;
+        Exposition &exposition =
+            prefers_protobuf(accept) ? static_cast<Exposition &>(protobuf) : static_cast<Exposition &>(text);
+        collector_.collect(exposition);
+        response.status = 200;
+        response.set_header("Vary", "Accept");
+        set_parts(response, exposition.take_parts(), exposition.content_type());
+    }
+
+    bool is_allowed(const std::string &path, const std::string &authorization)
+    {
+        if (config_.users.empty() || std::ranges::count(config_.open_paths, path))
+            return true;
+        // bcrypt is slow by design: what was right once is known again by its hash.
+        std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+        SHA256(reinterpret_cast<const unsigned char *>(authorization.data()), authorization.size(),
+               digest.data());
+        const std::lock_guard lock(authorizing_);
+        if (digest != known_ && !is_user(config_, authorization))
+            return false;
+        known_ = digest;
+        return true;
+    }
+
+    const Collector &collector_;
+    const Health &health_;
+    WebConfig config_;
+    std::unique_ptr<httplib::Server> http_;
+    std::thread thread_;
+    std::mutex scraping_;
+    std::mutex authorizing_;
+    std::array<unsigned char, SHA256_DIGEST_LENGTH> known_ = {};
+};
+
+Server::Server(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation))
+{
 }
+Server::Server(Server &&) noexcept = default;
+Server::~Server() = default;
 
-Result<Server> Server::start(const std::string &address, const Collector &collector, const Health &health)
+Result<Server> Server::start(const std::string &address, const WebConfig &config,
+                             const Collector &collector, const Health &health)
 {
-    Server server(std::make_unique<Sources>(collector, health));
-    const char *options[] = {
-        "listening_ports",
-        address.c_str(), //
-        "num_threads",
-        "8", //
-        "request_timeout_ms",
-        "3000", // a slow client keeps a thread no longer
-        nullptr,
-    };
-    server.context_.reset(mg_start(nullptr, nullptr, options));
-    if (!server.context_) // civetweb does not say why
+    std::string host;
+    int port = 0;
+    if (!split_address(address, host, port))
+        return failure("listen on", address, "it must be HOST:PORT, for example 127.0.0.1:9435");
+    auto implementation = std::make_unique<Implementation>(config, collector, health);
+    if (!implementation->listen(host, port)) // the library does not say why
         return failure("listen on", address, "is the port taken, or HOST not of this machine?");
-    mg_set_request_handler(server.context_.get(), "/", answer, server.sources_.get());
-    return server;
+    return Server(std::move(implementation));
 }
 
 } // namespace podrtt

@@ -1,40 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <civetweb.h>
-
 #include <memory>
 #include <string>
 
 #include "collector.h"
 #include "error.h"
-#include "handle.h"
 #include "health.h"
+#include "web_config.h"
 
 namespace podrtt
 {
 
-// Serves over HTTP, for reading only: /metrics; /healthz, 200 while the daemon does its work;
-// and /readyz, 200 as soon as it has looked at every pod.
+// Serves over HTTP or HTTPS, for reading only: /metrics; /healthz, 200 while the daemon does its
+// work; and /readyz, 200 as soon as it has looked at every pod. In threads of its own, until it
+// is destroyed.
 class Server
 {
 public:
-    // `address` is HOST:PORT. Both others must outlive the server.
-    static Result<Server> start(const std::string &address, const Collector &collector,
-                                const Health &health);
+    // `address` is HOST:PORT. `collector` and `health` must outlive the server.
+    static Result<Server> start(const std::string &address, const WebConfig &config,
+                                const Collector &collector, const Health &health);
+
+    Server(Server &&) noexcept;
+    ~Server();
 
 private:
-    struct Sources {
-        const Collector &collector;
-        const Health &health;
-    };
+    class Implementation;
 
-    static int answer(mg_connection *connection, void *sources);
+    explicit Server(std::unique_ptr<Implementation> implementation);
 
-    explicit Server(std::unique_ptr<Sources> sources) : sources_(std::move(sources)) {}
-
-    std::unique_ptr<Sources> sources_; // outlive the threads that ask them
-    Handle<mg_context, mg_stop> context_;
+    std::unique_ptr<Implementation> implementation_;
 };
 
 } // namespace podrtt

@@ -12,16 +12,72 @@ namespace podrtt
 namespace
 {
 
-// Works for the keys of `histograms` and of `totals` alike.
-template <typename Key>
-SeriesKey series_key(const Key &key, const char *name_space, const char *pod,
-                     const std::vector<std::string> &peers)
+// Reads histograms into series, without those that `detail` leaves away.
+class Reading
 {
-    // An index without a name cannot be, unless another has written the map.
-    bool known = key.peer < peers.size() && !peers[key.peer].empty();
-    return {static_cast<podrtt_kind>(key.kind), name_space, pod, static_cast<podrtt_leg>(key.leg),
-            known ? peers[key.peer] : std::to_string(key.peer)};
-}
+public:
+    Reading(Snapshot &snapshot, const Detail &detail, std::vector<std::string> peers)
+        : snapshot_(snapshot), detail_(detail), peers_(std::move(peers))
+    {
+    }
+
+    void add_total(const podrtt_total_key &key, const podrtt_histogram &total)
+    {
+        snapshot_.total_entries++;
+        // A total without samples is only a place that is reserved.
+        if (key.kind != PODRTT_KIND_CONNECTIONS && is_told(key) && sample_count(total))
+            add(snapshot_.namespace_series[series_key(key, key.name_space, "")], total);
+    }
+
+    void add_pod(const podrtt_histogram_key &key, const podrtt_histogram &histogram, const podrtt_pod &pod)
+    {
+        const bool has_series = detail_.pods && is_shown(pod);
+        if (key.kind == PODRTT_KIND_CONNECTIONS) {
+            if (has_series)
+                add_connections(snapshot_.connections[{pod.name_space, shown_name(pod)}], histogram);
+            return;
+        }
+        if (!is_told(key))
+            return;
+        if (has_series)
+            add(snapshot_.pod_series[series_key(key, pod.name_space, shown_name(pod))], histogram);
+        add(snapshot_.namespace_series[series_key(key, pod.name_space, "")], histogram);
+    }
+
+private:
+    template <typename Key>
+    bool is_told(const Key &key) const
+    {
+        return !detail_.leg || key.leg == *detail_.leg;
+    }
+
+    // Before it is decided, a pod might show up under a name that it does not keep.
+    bool is_shown(const podrtt_pod &pod) const
+    {
+        return detail_.max_pods == 0 || pod.named != PODRTT_NAMED_UNDECIDED;
+    }
+
+    // Works for the keys of `histograms` and of `totals` alike.
+    template <typename Key>
+    SeriesKey series_key(const Key &key, const char *name_space, std::string pod) const
+    {
+        // An index without a name cannot be, unless another has written the map.
+        const bool known = key.peer < peers_.size() && !peers_[key.peer].empty();
+        std::string peer = known ? peers_[key.peer] : std::to_string(key.peer);
+        return {static_cast<podrtt_kind>(key.kind), name_space, std::move(pod),
+                static_cast<podrtt_leg>(key.leg), detail_.peers ? std::move(peer) : ""};
+    }
+
+    static void add_connections(Connections &connections, const podrtt_histogram &counts)
+    {
+        for (std::size_t i = 0; i < connections.size(); i++)
+            connections[i] += counts.bucket[i];
+    }
+
+    Snapshot &snapshot_;
+    const Detail &detail_;
+    std::vector<std::string> peers_;
+};
 
 } // namespace
 
@@ -37,47 +93,39 @@ std::string kind_name(podrtt_kind kind)
     return kind < PODRTT_KINDS ? names[kind] : "unknown";
 }
 
-Result<Snapshot> Snapshot::take(const Maps &maps)
+std::string shown_name(const podrtt_pod &pod)
+{
+    return pod.named == PODRTT_NAMED_OTHER ? PODRTT_OTHER : pod.name;
+}
+
+Result<Snapshot> Snapshot::take(const Maps &maps, const Detail &detail)
 {
     Snapshot snapshot;
     auto peers = peer_names(maps);
     if (!peers)
         return std::unexpected(peers.error());
+    Reading reading(snapshot, detail, std::move(*peers));
 
     const std::lock_guard no_pod_is_moved(*maps.moving);
-    auto totals = maps.totals.entries();
-    if (!totals)
-        return std::unexpected(totals.error());
-    snapshot.total_entries = totals->size();
-    for (const auto &[key, total] : *totals)
-        // A total without samples is only a place that is reserved.
-        if (key.kind != PODRTT_KIND_CONNECTIONS && sample_count(total))
-            snapshot.namespace_series[series_key(key, key.name_space, "", *peers)] = total;
-
-    // Before the pods: a histogram's pod is in the map before its first sample.
-    auto histograms = maps.histograms.entries();
-    if (!histograms)
-        return std::unexpected(histograms.error());
-    snapshot.histogram_entries = histograms->size();
-    auto pods = maps.pods.entries();
-    if (!pods)
-        return std::unexpected(pods.error());
-    snapshot.pods.insert(pods->begin(), pods->end());
-
-    for (const auto &[key, histogram] : *histograms) {
+    auto read = maps.totals.for_each([&](const auto &key, const auto &total) { reading.add_total(key, total); });
+    if (!read)
+        return std::unexpected(read.error());
+    read = maps.pods.for_each([&](std::uint32_t id, const podrtt_pod &pod) { snapshot.pods[id] = pod; });
+    if (!read)
+        return std::unexpected(read.error());
+    read = maps.histograms.for_each([&](const auto &key, const auto &histogram) {
+        snapshot.histogram_entries++;
         auto entry = snapshot.pods.find(key.pod);
-        if (entry == snapshot.pods.end())
-            continue;
-        const auto &pod = entry->second;
-        if (key.kind == PODRTT_KIND_CONNECTIONS) {
-            auto &connections = snapshot.connections[{pod.name_space, pod.name}];
-            for (std::size_t i = 0; i < connections.size(); i++)
-                connections[i] += histogram.bucket[i];
-            continue;
+        if (entry == snapshot.pods.end()) { // one that has come meanwhile
+            auto pod = maps.pods.lookup(key.pod);
+            if (!pod || !*pod)
+                return;
+            entry = snapshot.pods.emplace(key.pod, **pod).first;
         }
-        add(snapshot.pod_series[series_key(key, pod.name_space, pod.name, *peers)], histogram);
-        add(snapshot.namespace_series[series_key(key, pod.name_space, "", *peers)], histogram);
-    }
+        reading.add_pod(key, histogram, entry->second);
+    });
+    if (!read)
+        return std::unexpected(read.error());
     return snapshot;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "detail.h"
 #include "error.h"
 #include "maps.h"
 
@@ -20,7 +21,7 @@ struct SeriesKey {
     std::string name_space;
     std::string pod; // empty for the series of a namespace
     podrtt_leg leg;
-    std::string peer;
+    std::string peer; // empty if peer classes are summed up
 
     auto operator<=>(const SeriesKey &) const = default;
 };
@@ -29,7 +30,8 @@ using PodName = std::pair<std::string, std::string>; // namespace and pod
 
 using Connections = std::array<std::uint64_t, PODRTT_MATCHINGS>; // by enum podrtt_matching
 
-// All that the maps hold at some moment, put together by names.
+// What the maps hold at some moment, put together by names. Pods without a name of their own
+// (struct podrtt_pod) are one, PODRTT_OTHER, in each namespace.
 struct Snapshot {
     std::map<std::uint32_t, podrtt_pod> pods;
     std::map<SeriesKey, podrtt_histogram> pod_series;
@@ -38,8 +40,11 @@ struct Snapshot {
     std::size_t histogram_entries = 0; // of the map
     std::size_t total_entries = 0;     // the same
 
-    static Result<Snapshot> take(const Maps &maps);
+    static Result<Snapshot> take(const Maps &maps, const Detail &detail = {});
 };
+
+// The pod's name in metrics.
+std::string shown_name(const podrtt_pod &pod);
 
 // As they are shown: "network", "pod"; "data", "handshake", "floor", "echo".
 std::string leg_name(podrtt_leg leg);

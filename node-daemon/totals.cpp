@@ -3,6 +3,9 @@
 
 #include <cstring>
 #include <functional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "histogram.h"
 
@@ -13,14 +16,41 @@ namespace
 
 constexpr std::uint32_t journal_key = 0;
 
-// Repeating any of these steps changes nothing.
-Result<void> carry_out(Maps &maps, const podrtt_journal &entry)
+bool is_to_total(const podrtt_journal &entry)
 {
-    auto written = entry.move == PODRTT_MOVE_TO_POD ? maps.histograms.update(entry.to_pod, entry.result)
-                                                    : maps.totals.update(entry.to_total, entry.result);
+    return entry.move == PODRTT_MOVE_TO_TOTAL || entry.move == PODRTT_MOVE_LAYOUT_TOTAL;
+}
+
+// Deletes from a map that another layout has pinned. What is not there any more is no error.
+template <typename Key>
+Result<void> erase_in_layout(const Pins &pins, const podrtt_journal &entry, const char *name, const Key &key)
+{
+    auto map = Map<Key, podrtt_histogram>::open(pins.of_layout(entry.layout) / name);
+    if (!map)
+        return map.error().code == ENOENT ? Result<void>() : std::unexpected(map.error());
+    return map->erase(key);
+}
+
+Result<void> erase_source(Maps &maps, const Pins &pins, const podrtt_journal &entry)
+{
+    switch (entry.move) {
+    case PODRTT_MOVE_LAYOUT_POD:
+        return erase_in_layout(pins, entry, PODRTT_MAP_HISTOGRAMS, entry.from);
+    case PODRTT_MOVE_LAYOUT_TOTAL:
+        return erase_in_layout(pins, entry, PODRTT_MAP_TOTALS, entry.from_total);
+    default:
+        return maps.histograms.erase(entry.from);
+    }
+}
+
+// Repeating any of these steps changes nothing.
+Result<void> carry_out(Maps &maps, const Pins &pins, const podrtt_journal &entry)
+{
+    auto written = is_to_total(entry) ? maps.totals.update(entry.to_total, entry.result)
+                                      : maps.histograms.update(entry.to_pod, entry.result);
     if (!written)
         return written;
-    if (auto erased = maps.histograms.erase(entry.from); !erased)
+    if (auto erased = erase_source(maps, pins, entry); !erased)
         return erased;
     return maps.journal.update(journal_key, podrtt_journal{});
 }
@@ -37,8 +67,8 @@ Result<void> reserve(Map<Key, podrtt_histogram> &map, const Key &key)
 
 // Completes `entry`, whose destination is reserved, and carries it out.
 template <typename Key>
-Result<void> move(Maps &maps, podrtt_journal entry, Map<Key, podrtt_histogram> &destinations, const Key &to,
-                  const podrtt_histogram &histogram)
+Result<void> move(Maps &maps, const Pins &pins, podrtt_journal entry,
+                  Map<Key, podrtt_histogram> &destinations, const Key &to, const podrtt_histogram &histogram)
 {
     auto present = destinations.lookup(to);
     if (!present)
@@ -48,22 +78,30 @@ Result<void> move(Maps &maps, podrtt_journal entry, Map<Key, podrtt_histogram> &
         add(entry.result, **present);
     if (auto written = maps.journal.update(journal_key, entry); !written)
         return written;
-    return carry_out(maps, entry);
+    return carry_out(maps, pins, entry);
 }
 
-// Where a namespace's samples go: a place of its own, or that of all for whom there is none.
-Result<podrtt_total_key> reserve_total(Maps &maps, const podrtt_total_key &own)
+Result<void> move_to_pod(Maps &maps, const Pins &pins, podrtt_journal entry,
+                         const podrtt_histogram &histogram)
+{
+    if (auto reserved = reserve(maps.histograms, entry.to_pod); !reserved)
+        return reserved;
+    return move(maps, pins, entry, maps.histograms, entry.to_pod, histogram);
+}
+
+// To `own`, a place of the namespace's own, or that of all for whom there is none.
+Result<void> move_to_total(Maps &maps, const Pins &pins, podrtt_journal entry, const podrtt_total_key &own,
+                           const podrtt_histogram &histogram)
 {
     podrtt_total_key other = own;
-    std::strncpy(other.name_space, PODRTT_OTHER_NAMESPACE, sizeof(other.name_space));
+    std::strncpy(other.name_space, PODRTT_OTHER, sizeof(other.name_space));
     if (auto reserved = reserve(maps.totals, other); !reserved) // while there is room
-        return std::unexpected(reserved.error());
+        return reserved;
     auto reserved = reserve(maps.totals, own);
-    if (!reserved && reserved.error().code == E2BIG)
-        return other;
-    if (!reserved)
-        return std::unexpected(reserved.error());
-    return own;
+    if (!reserved && reserved.error().code != E2BIG)
+        return reserved;
+    entry.to_total = reserved ? own : other;
+    return move(maps, pins, entry, maps.totals, entry.to_total, histogram);
 }
 
 // Calls `each` for all histograms of the pod, then forgets the pod. Not before, for
@@ -73,16 +111,25 @@ move_all(Maps &maps, std::uint32_t id,
          const std::function<Result<void>(const podrtt_histogram_key &, const podrtt_histogram &)> &each)
 {
     const std::lock_guard moving(*maps.moving);
-    auto histograms = maps.histograms.entries();
-    if (!histograms)
-        return std::unexpected(histograms.error());
-    for (const auto &[key, histogram] : *histograms) {
-        if (key.pod != id)
-            continue;
+    std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> own;
+    auto read = maps.histograms.for_each([&](const auto &key, const auto &histogram) {
+        if (key.pod == id)
+            own.emplace_back(key, histogram);
+    });
+    if (!read)
+        return read;
+    for (const auto &[key, histogram] : own)
         if (auto moved = each(key, histogram); !moved)
             return moved;
-    }
     return maps.pods.erase(id);
+}
+
+podrtt_journal journal_entry(podrtt_move move, const std::string &layout = "")
+{
+    podrtt_journal entry = {};
+    entry.move = move;
+    layout.copy(entry.layout, sizeof(entry.layout) - 1);
+    return entry;
 }
 
 } // namespace
@@ -97,42 +144,54 @@ podrtt_total_key total_key(const podrtt_pod &pod, const podrtt_histogram_key &ke
     return total;
 }
 
-Result<void> retire_pod(Maps &maps, std::uint32_t id, const podrtt_pod &pod)
+Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const podrtt_pod &pod)
 {
-    return move_all(
-        maps, id, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) -> Result<void> {
-            auto to = reserve_total(maps, total_key(pod, key));
-            if (!to)
-                return std::unexpected(to.error());
-            podrtt_journal entry = {
-                .move = PODRTT_MOVE_TO_TOTAL, .from = key, .to_pod = {}, .to_total = *to, .result = {}};
-            return move(maps, entry, maps.totals, *to, histogram);
-        });
+    return move_all(maps, id, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
+        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_TOTAL);
+        entry.from = key;
+        return move_to_total(maps, pins, entry, total_key(pod, key), histogram);
+    });
 }
 
-Result<void> merge_pod(Maps &maps, std::uint32_t from, std::uint32_t to)
+Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::uint32_t to)
 {
-    return move_all(
-        maps, from,
-        [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) -> Result<void> {
-            podrtt_histogram_key to_pod = key;
-            to_pod.pod = to;
-            if (auto reserved = reserve(maps.histograms, to_pod); !reserved)
-                return reserved;
-            podrtt_journal entry = {
-                .move = PODRTT_MOVE_TO_POD, .from = key, .to_pod = to_pod, .to_total = {}, .result = {}};
-            return move(maps, entry, maps.histograms, to_pod, histogram);
-        });
+    return move_all(maps, from, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
+        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_POD);
+        entry.from = entry.to_pod = key;
+        entry.to_pod.pod = to;
+        return move_to_pod(maps, pins, entry, histogram);
+    });
 }
 
-Result<void> finish_interrupted_move(Maps &maps)
+Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
+                              const podrtt_histogram_key &from, const podrtt_histogram_key &to,
+                              const podrtt_histogram &histogram)
+{
+    const std::lock_guard moving(*maps.moving);
+    podrtt_journal entry = journal_entry(PODRTT_MOVE_LAYOUT_POD, layout);
+    entry.from = from;
+    entry.to_pod = to;
+    return move_to_pod(maps, pins, entry, histogram);
+}
+
+Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
+                              const podrtt_total_key &from, const podrtt_total_key &to,
+                              const podrtt_histogram &total)
+{
+    const std::lock_guard moving(*maps.moving);
+    podrtt_journal entry = journal_entry(PODRTT_MOVE_LAYOUT_TOTAL, layout);
+    entry.from_total = from;
+    return move_to_total(maps, pins, entry, to, total);
+}
+
+Result<void> finish_interrupted_move(Maps &maps, const Pins &pins)
 {
     auto entry = maps.journal.lookup(journal_key);
     if (!entry)
         return std::unexpected(entry.error());
     if (!*entry || (*entry)->move == PODRTT_MOVE_NONE)
         return {};
-    return carry_out(maps, **entry);
+    return carry_out(maps, pins, **entry);
 }
 
 } // namespace podrtt

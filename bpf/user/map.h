@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -63,11 +64,10 @@ public:
         return {};
     }
 
-    // All elements of a hash map or an array, each once, in the order of the kernel's
-    // table; those that come or go meanwhile may be missed.
-    Result<std::vector<std::pair<Key, Value>>> entries() const
+    // Calls `each` for all elements of a hash map or an array, each once, in the order of the
+    // kernel's table; those that come or go meanwhile may be missed. Holds few at a time.
+    Result<void> for_each(const std::function<void(const Key &, const Value &)> &each) const
     {
-        std::vector<std::pair<Key, Value>> entries;
         std::vector<Key> keys(first_batch);
         std::vector<Value> values(first_batch);
         std::uint32_t position = 0; // opaque: the kernel's place in the table
@@ -83,12 +83,23 @@ public:
             }
             if (error != 0 && errno != ENOENT)
                 return failure("read map", path_, errno);
+            const bool last = error != 0;
             for (std::uint32_t i = 0; i < count; i++)
-                entries.emplace_back(keys[i], values[i]);
-            if (error != 0)
-                return entries;
+                each(keys[i], values[i]);
+            if (last)
+                return {};
             from = &position;
         }
+    }
+
+    // All elements, as for_each() finds them.
+    Result<std::vector<std::pair<Key, Value>>> entries() const
+    {
+        std::vector<std::pair<Key, Value>> entries;
+        auto read = for_each([&](const Key &key, const Value &value) { entries.emplace_back(key, value); });
+        if (!read)
+            return std::unexpected(read.error());
+        return entries;
     }
 
     // All keys of a map that only the caller changes.
@@ -109,7 +120,7 @@ public:
     int fd() const { return fd_.get(); }
 
 private:
-    static constexpr std::size_t first_batch = 64;
+    static constexpr std::size_t first_batch = 32;
 
     Map(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 

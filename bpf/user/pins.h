@@ -22,6 +22,8 @@ public:
     explicit Pins(const std::filesystem::path &pin_path) : directory_(pin_path / PODRTT_LAYOUT_DIR) {}
 
     const std::filesystem::path &directory() const { return directory_; }
+    // Of another layout, by the name of its directory.
+    std::filesystem::path of_layout(const std::string &name) const { return directory_.parent_path() / name; }
     std::string path(std::string_view name) const { return directory_ / name; }
 
     Result<Fd> program(std::string_view name) const;

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <prometheus/text_serializer.h>
 
 #include "peers.h"
 #include "pinned_maps.h"
@@ -26,8 +25,12 @@ protected:
 
     std::string text(const Detail &detail = {})
     {
-        return prometheus::TextSerializer().Serialize(
-            Collector(*maps_, attachments_, repairs_, detail).Collect());
+        TextExposition exposition;
+        Collector(pins_, *maps_, attachments_, repairs_, detail).collect(exposition);
+        std::string text;
+        for (const auto &part : exposition.take_parts())
+            text += part;
+        return text;
     }
 };
 
@@ -52,19 +55,19 @@ TEST_F(Metrics, AreLeftAwayAsWanted)
     ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD, PODRTT_KIND_DATA, 1), samples(3)));
     ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_DATA, 1), samples(4)));
 
-    const std::string no_pods = text({.pods = false, .leg = {}, .peers = true});
+    const std::string no_pods = text({.pods = false});
     EXPECT_THAT(no_pods, Not(HasSubstr("podrtt_tcp_rtt_seconds_count{")));
     EXPECT_THAT(no_pods,
                 HasSubstr("podrtt_namespace_tcp_rtt_seconds_count{namespace=\"shop\",leg=\"pod\",peer="
                           "\"internet\"} 2\n"));
     EXPECT_THAT(no_pods, HasSubstr("podrtt_pod_info{"));
 
-    const std::string one_leg = text({.pods = true, .leg = PODRTT_LEG_NETWORK, .peers = true});
+    const std::string one_leg = text({.leg = PODRTT_LEG_NETWORK});
     EXPECT_THAT(one_leg, Not(HasSubstr("leg=\"pod\"")));
     EXPECT_THAT(one_leg, HasSubstr("leg=\"network\",peer=\"private\"} 4\n"));
 
     EXPECT_THAT(
-        text({.pods = true, .leg = {}, .peers = false}),
+        text({.peers = false}),
         HasSubstr("podrtt_tcp_rtt_seconds_count{namespace=\"shop\",pod=\"web-0\",leg=\"pod\"} 5\n"));
 }
 

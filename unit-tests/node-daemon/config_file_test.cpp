@@ -81,8 +81,27 @@ TEST_F(ConfigFile, WithMistakesIsRefusedByName)
     expect_refused(R"({"max-flows": 5})", "max-flows");
     expect_refused(R"({"max-flows": {"a": 1}})", "max-flows");
     expect_refused(R"({"attach": "elsewhere"})", "attach");
-    expect_refused(R"(["listen"])", "JSON object");
-    expect_refused(R"({"listen": )", "JSON object");
+    expect_refused(R"({"icmp": "perhaps"})", "icmp");
+    expect_refused(R"({"listen": ["a:1", "b:2"]})", "listen");
+    expect_refused(R"(["listen"])", "keys and values");
+    expect_refused(R"({"listen": )", "no YAML");
+}
+
+TEST_F(ConfigFile, WithSeveralMistakesTellsOfAll)
+{
+    const char *text = "lissten: x\npeer: [redis=10.1.2.1/24]\nmax-flows: 5\n";
+    for (const char *expected : {"lissten: there is no such option", "beyond the prefix", "max-flows"})
+        expect_refused(text, expected);
+}
+
+TEST_F(ConfigFile, MayBeYaml)
+{
+    auto options = parse("listen: 0.0.0.0:1  # all\nicmp: true\npeer:\n  - redis=10.1.2.0/24\nmax-pods: 7\n");
+    ASSERT_TRUE(options);
+    EXPECT_EQ(options->run.listen, "0.0.0.0:1");
+    EXPECT_TRUE(options->run.icmp);
+    EXPECT_EQ(options->run.detail.max_pods, 7u);
+    EXPECT_EQ(options->run.peers.back().name, "redis");
 }
 
 TEST_F(ConfigFile, ThatIsMissingIsRefusedByName)

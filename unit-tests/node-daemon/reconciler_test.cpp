@@ -31,7 +31,7 @@ class Reconciling : public PinnedMaps
 protected:
     Reconciling()
         : reconciler_(
-              pins_, *maps_, attachments_, repairs_, std::move(*Netlink::open()), 60s, PODRTT_ATTACH_AUTO,
+              pins_, *maps_, attachments_, repairs_, std::move(*Netlink::open()), {.grace_period = 60s},
               std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::null_sink_mt>()))
     {
         shell("ip link add veth_a type veth peer name veth_b");
@@ -319,6 +319,36 @@ TEST_F(OneWay, FewConnectionsOrThoseBetweenOthersMeanNothing)
     reconciler_.reconcile(start_ + 2s);
     EXPECT_EQ(attachments_.all().at(veth_), (Attachment{true, "clsact"}));
     EXPECT_TRUE(attached());
+}
+
+TEST_F(Reconciling, BeyondTheLimitPodsAreOneThatNeverGoesBackwards)
+{
+    Reconciler limited(
+        pins_, *maps_, attachments_, repairs_, std::move(*Netlink::open()), {.grace_period = 60s, .max_pods = 1},
+        std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::null_sink_mt>()));
+    auto others = [this] {
+        const auto snapshot = Snapshot::take(*maps_, {.max_pods = 1});
+        std::map<std::string, std::uint64_t> counts;
+        for (const auto &[series, histogram] : snapshot->pod_series)
+            counts[series.pod] += sample_count(histogram);
+        return counts;
+    };
+    ASSERT_TRUE(maps_->pods.update(veth_, pod("shop", "first")));
+    ASSERT_TRUE(maps_->histograms.update(key(veth_), samples(1)));
+    limited.reconcile(start_);
+    for (std::uint32_t id : {no_such_interface, no_such_interface + 1}) {
+        ASSERT_TRUE(maps_->pods.update(id, pod("shop", "later-" + std::to_string(id))));
+        ASSERT_TRUE(maps_->histograms.update(key(id), samples(2)));
+    }
+    EXPECT_EQ(others(), (std::map<std::string, std::uint64_t>{{"first", 1}})); // not decided yet
+    limited.reconcile(start_ + 1s);
+    const std::map<std::string, std::uint64_t> expected = {{"first", 1}, {PODRTT_OTHER, 4}};
+    EXPECT_EQ(others(), expected);
+    limited.reconcile(start_ + 100s); // the two are collected
+    EXPECT_FALSE(known(no_such_interface));
+    EXPECT_EQ(others(), expected);
+    limited.reconcile(start_ + 200s);
+    EXPECT_EQ(others(), expected);
 }
 
 } // namespace

@@ -31,7 +31,7 @@ TEST_F(Totals, RetiredPodLeavesItsSamplesToItsNamespace)
     ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD), samples(4)));
     ASSERT_TRUE(maps_->histograms.update(key(6), samples(100))); // another pod's
 
-    ASSERT_TRUE(retire_pod(*maps_, 5, pod("shop", "web", 1)));
+    ASSERT_TRUE(retire_pod(*maps_, pins_, 5, pod("shop", "web", 1)));
     EXPECT_FALSE(*maps_->pods.lookup(5));
     EXPECT_FALSE(*maps_->histograms.lookup(key(5)));
     EXPECT_TRUE(*maps_->histograms.lookup(key(6)));
@@ -43,7 +43,7 @@ TEST_F(Totals, AddUpOverPods)
     for (std::uint32_t id = 1; id <= 3; id++) {
         ASSERT_TRUE(maps_->pods.update(id, pod("shop", "web", 1)));
         ASSERT_TRUE(maps_->histograms.update(key(id), samples(id)));
-        ASSERT_TRUE(retire_pod(*maps_, id, pod("shop", "web", 1)));
+        ASSERT_TRUE(retire_pod(*maps_, pins_, id, pod("shop", "web", 1)));
     }
     auto total = maps_->totals.lookup(total_key(pod("shop", ""), key(0)));
     ASSERT_TRUE(total && *total);
@@ -56,13 +56,13 @@ TEST_F(Totals, WithoutRoomForANamespaceGoIntoThatOfAllOthers)
     // "~other" is there from the first move on.
     ASSERT_TRUE(maps_->pods.update(1, pod("first", "web", 1)));
     ASSERT_TRUE(maps_->histograms.update(key(1), samples(1)));
-    ASSERT_TRUE(retire_pod(*maps_, 1, pod("first", "web", 1)));
+    ASSERT_TRUE(retire_pod(*maps_, pins_, 1, pod("first", "web", 1)));
     for (int i = 0; maps_->totals.update(total_key(pod("n" + std::to_string(i), ""), key(0)), samples(1));
          i++)
         ;
     ASSERT_TRUE(maps_->pods.update(5, pod("late", "web", 1)));
     ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
-    auto retired = retire_pod(*maps_, 5, pod("late", "web", 1));
+    auto retired = retire_pod(*maps_, pins_, 5, pod("late", "web", 1));
     ASSERT_TRUE(retired) << retired.error().message();
     auto other = maps_->totals.lookup(total_key(pod("~other", ""), key(0)));
     ASSERT_TRUE(other && *other);
@@ -77,7 +77,7 @@ TEST_F(Totals, MergedPodLeavesItsSamplesToTheOther)
     ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
     ASSERT_TRUE(maps_->histograms.update(key(6), samples(4)));
     ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD), samples(5)));
-    ASSERT_TRUE(merge_pod(*maps_, 5, 6));
+    ASSERT_TRUE(merge_pod(*maps_, pins_, 5, 6));
     EXPECT_FALSE(*maps_->pods.lookup(5));
     EXPECT_EQ(sample_count(**maps_->histograms.lookup(key(6))), 7u);
     EXPECT_EQ(sample_count(**maps_->histograms.lookup(key(6, PODRTT_LEG_POD))), 5u);
@@ -98,8 +98,8 @@ protected:
 
     void restart_and_retire()
     {
-        ASSERT_TRUE(finish_interrupted_move(*maps_));
-        ASSERT_TRUE(retire_pod(*maps_, 5, pod("shop", "web", 1)));
+        ASSERT_TRUE(finish_interrupted_move(*maps_, pins_));
+        ASSERT_TRUE(retire_pod(*maps_, pins_, 5, pod("shop", "web", 1)));
         EXPECT_EQ(namespace_samples(), 13u);
         EXPECT_FALSE((*maps_->journal.lookup(0))->move);
         EXPECT_FALSE(*maps_->histograms.lookup(key(5)));
@@ -107,6 +107,8 @@ protected:
 
     const podrtt_total_key total = total_key(pod("shop", "web"), key(5));
     const podrtt_journal entry = {.move = PODRTT_MOVE_TO_TOTAL,
+                                  .layout = {},
+                                  .from_total = {},
                                   .from = key(5),
                                   .to_pod = {},
                                   .to_total = total,

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults, each put in on purpose, and that nothing is lost by them. Run by e2e/isolate."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import node
+from node import ROOT, Chain, Daemon, Peer, Pod, in_netns, run, top, wait_until
+
+TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
+PORT = 8080
+PINS = pathlib.Path("/sys/fs/bpf/podrtt")
+
+
+def setUpModule():
+    node.prepare()
+    global NEAR
+    NEAR = Peer("near", 200)
+    NEAR.connect()
+    server = subprocess.Popen(in_netns("near", *TRAFFIC, "serve", PORT), stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "ready\n"
+
+
+def connect(pod, times=1):
+    """Opens connections, one after the other."""
+    assert pod.popen(*TRAFFIC, "requests", NEAR.v4, PORT, times, 1).wait(60) == 0
+
+
+def handshakes(pod):
+    return sum(s["samples"] for s in top() if (s["pod"], s["leg"], s["kind"]) == (pod.name, "network", "handshake"))
+
+
+def filters(device):
+    return [line for hook in ("ingress", "egress")
+            for line in run("tc", "filter", "show", "dev", device, hook).splitlines() if "podrtt_" in line]
+
+
+class FaultTest(unittest.TestCase):
+    def setUp(self):
+        self.daemon = Daemon("--grace-period", "1")
+        self.pod = Pod(Chain(), "shop", self.id().rsplit(".", 1)[1].replace("_", "-")[:50]).create()
+        connect(self.pod, 3)
+        self.opened = 3
+
+    def tearDown(self):
+        self.daemon.stop()
+        self.pod.delete()
+
+    def assert_nothing_is_lost(self):
+        connect(self.pod)
+        self.opened += 1
+        seen = handshakes(self.pod)
+        self.assertTrue(self.opened - self.pod.syn_retransmits() <= seen <= self.opened, f"{seen} of {self.opened}")
+
+    def repairs(self, repair):
+        return f'podrtt_repairs_total{{repair="{repair}"}} 0' not in self.daemon.metrics()
+
+    def test_pins_are_deleted(self):
+        for pin in (PINS / "v1").iterdir():
+            pin.unlink()
+        (PINS / "v1").rmdir()
+        wait_until(lambda: self.repairs("pinned"), "the pins are back")
+        self.assert_nothing_is_lost()
+        other = Pod(Chain(), "shop", "after-the-pins").create()
+        connect(other)
+        self.assertEqual(handshakes(other), 1)
+        other.delete()
+
+    def test_bpffs_is_unmounted(self):
+        run("umount", "-l", "/sys/fs/bpf")
+        wait_until(lambda: self.repairs("pinned"), "the bpffs is back, and the pins")
+        self.assert_nothing_is_lost()
+
+    def test_daemon_is_killed_and_comes_back(self):
+        self.daemon.process.kill()
+        self.daemon.process.wait()
+        connect(self.pod)  # nobody is there
+        self.opened += 1
+        self.daemon = Daemon("--grace-period", "1")
+        self.assert_nothing_is_lost()
+
+    def test_daemon_is_ended_while_it_repairs(self):
+        for _ in range(10):
+            run("tc", "qdisc", "delete", "dev", self.pod.host_veth, "clsact")
+            self.daemon.process.send_signal(signal.SIGTERM)
+            self.assertEqual(self.daemon.process.wait(10), 0)
+            self.daemon = Daemon("--grace-period", "1")
+            wait_until(lambda: len(filters(self.pod.host_veth)) == 2, "the filters are back")
+        self.assert_nothing_is_lost()
+
+    def test_kernels_messages_are_lost(self):
+        """More link messages than the daemon's buffer holds, while it does not read."""
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        batch = "".join(f"link set dev lo alias {'x' * 200}{i}\n" for i in range(4000))
+        run("ip", "-batch", "-", input=batch)
+        run("tc", "qdisc", "delete", "dev", self.pod.host_veth, "clsact")
+        self.daemon.process.send_signal(signal.SIGCONT)
+        start = time.monotonic()
+        wait_until(lambda: len(filters(self.pod.host_veth)) == 2, "the filters are back", 5)
+        self.assertLess(time.monotonic() - start, 5)
+        self.assert_nothing_is_lost()
+
+    def test_cache_files_are_torn(self):
+        cache = pathlib.Path("/var/lib/cni/results")
+        run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/cni") if cache.parent.exists() else None
+        cache.mkdir(parents=True, exist_ok=True)
+        for name, text in (("a", ""), ("b", '{"kind": "cniCacheV1", "containerId'), ("c", "[]"), ("d", "\0" * 4096),
+                           ("e", '{"kind": "cniCacheV1", "containerId": "../..", "ifName": "eth0", "result": 5}')):
+            (cache / f"net-{name}-eth0").write_text(text, encoding="ascii")
+        self.daemon.stop()
+        self.daemon = Daemon("--grace-period", "1")
+        self.assert_nothing_is_lost()
+
+    def test_upgrade_from_another_layout(self):
+        """The samples, the pods and the attached programs of a daemon with other pins."""
+        before = {line for line in filters(self.pod.host_veth)}
+        gone = Pod(Chain(), "shop", "gone-before").create()
+        connect(gone)
+        gone.delete()
+        wait_until(lambda: 'pod="gone-before"' not in self.daemon.metrics(), "its samples are in the totals")
+        total = 'podrtt_namespace_tcp_handshake_seconds_count{namespace="shop",leg="network",peer="private"}'
+        value = [line for line in self.daemon.metrics().splitlines() if line.startswith(total)]
+        self.daemon.stop()
+        (PINS / "v1").rename(PINS / "v0")
+        connect(self.pod)  # counted by the old programs
+        self.opened += 1
+        self.daemon = Daemon("--grace-period", "1")
+        wait_until(lambda: not (PINS / "v0").exists(), "the other layout is taken over")
+        self.assertNotEqual({line for line in filters(self.pod.host_veth)}, before)
+        self.assertEqual(len(filters(self.pod.host_veth)), 2)
+        self.assert_nothing_is_lost()
+        count = float(value[0].split()[-1]) + 2
+        self.assertIn(f"{total} {count:g}\n", self.daemon.metrics())
+        time.sleep(2)
+        self.assert_nothing_is_lost()
+
+
+if __name__ == "__main__":
+    unittest.main()

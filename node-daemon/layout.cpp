@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "layout.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <system_error>
+
+#include "peers.h"
+#include "remains.h"
+#include "totals.h"
+
+namespace podrtt
+{
+namespace
+{
+
+using Histograms = Map<podrtt_histogram_key, podrtt_histogram>;
+using Totals = Map<podrtt_total_key, podrtt_histogram>;
+
+// What two layouts must have in common: that their records have the same form.
+struct Other {
+    Map<std::uint32_t, podrtt_pod> pods;
+    Histograms histograms;
+    Totals totals;
+    std::vector<std::uint32_t> peers; // our index of each of its peer classes
+};
+
+Result<std::vector<std::uint32_t>> translate_peers(Maps &maps, const std::string &path)
+{
+    auto names = Map<std::uint32_t, PeerName>::open(path);
+    if (!names)
+        return std::unexpected(names.error());
+    std::vector<std::uint32_t> translated;
+    for (std::uint32_t index = 0; index < PODRTT_MAX_PEERS; index++) {
+        auto name = names->lookup(index);
+        if (!name)
+            return std::unexpected(name.error());
+        std::uint32_t ours = PODRTT_PEER_INTERNET;
+        if (*name && !(**name).empty() && (**name)[0]) {
+            auto found = peer_index(maps, (**name).data());
+            if (!found)
+                return std::unexpected(found.error());
+            ours = *found;
+        }
+        translated.push_back(ours);
+    }
+    return translated;
+}
+
+Result<Other> open_other(Maps &maps, const std::filesystem::path &directory)
+{
+    auto pods = Map<std::uint32_t, podrtt_pod>::open(directory / PODRTT_MAP_PODS);
+    if (!pods)
+        return std::unexpected(pods.error());
+    auto histograms = Histograms::open(directory / PODRTT_MAP_HISTOGRAMS);
+    if (!histograms)
+        return std::unexpected(histograms.error());
+    auto totals = Totals::open(directory / PODRTT_MAP_TOTALS);
+    if (!totals)
+        return std::unexpected(totals.error());
+    auto peers = translate_peers(maps, directory / PODRTT_MAP_PEER_NAMES);
+    if (!peers)
+        return std::unexpected(peers.error());
+    return Other{std::move(*pods), std::move(*histograms), std::move(*totals), std::move(*peers)};
+}
+
+} // namespace
+
+std::vector<std::string> other_layouts(const Pins &pins)
+{
+    std::vector<std::string> names;
+    std::error_code error;
+    for (const auto &entry : std::filesystem::directory_iterator(pins.directory().parent_path(), error)) {
+        const std::string name = entry.path().filename();
+        if (name.size() > 1 && name.size() < PODRTT_LAYOUT_SIZE && name[0] == 'v' &&
+            std::all_of(name.begin() + 1, name.end(), [](unsigned char c) { return std::isdigit(c); }) &&
+            name != PODRTT_LAYOUT_DIR)
+            names.push_back(name);
+    }
+    return names;
+}
+
+Result<void> take_pods_over(Maps &maps, const Pins &pins, const std::string &layout)
+{
+    auto other = open_other(maps, pins.of_layout(layout));
+    if (!other)
+        return std::unexpected(other.error());
+    auto pods = other->pods.entries();
+    if (!pods)
+        return std::unexpected(pods.error());
+    for (const auto &[id, pod] : *pods) {
+        auto written = maps.pods.update(id, pod, BPF_NOEXIST);
+        if (!written && written.error().code != EEXIST)
+            return written;
+    }
+    return {};
+}
+
+Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &layout)
+{
+    auto other = open_other(maps, pins.of_layout(layout));
+    if (!other)
+        return std::unexpected(other.error());
+    auto histograms = other->histograms.entries();
+    if (!histograms)
+        return std::unexpected(histograms.error());
+    for (const auto &[key, histogram] : *histograms) {
+        auto pod = other->pods.lookup(key.pod);
+        if (!pod)
+            return std::unexpected(pod.error());
+        if (!*pod)
+            continue; // of a pod that nobody has told of
+        auto remains = add_remains(maps.pods, **pod);
+        if (!remains)
+            return std::unexpected(remains.error());
+        podrtt_histogram_key to = key;
+        to.pod = *remains;
+        to.peer = static_cast<__u8>(other->peers.at(key.peer % PODRTT_MAX_PEERS));
+        if (auto moved = move_from_layout(maps, pins, layout, key, to, histogram); !moved)
+            return moved;
+    }
+    auto totals = other->totals.entries();
+    if (!totals)
+        return std::unexpected(totals.error());
+    for (const auto &[key, total] : *totals) {
+        podrtt_total_key to = key;
+        to.peer = static_cast<__u8>(other->peers.at(key.peer % PODRTT_MAX_PEERS));
+        if (auto moved = move_from_layout(maps, pins, layout, key, to, total); !moved)
+            return moved;
+    }
+    std::error_code error;
+    std::filesystem::remove_all(pins.of_layout(layout), error);
+    if (error)
+        return failure("unpin", pins.of_layout(layout), error.value());
+    return {};
+}
+
+} // namespace podrtt

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a daemon of another layout has pinned. An upgrade takes over its pods, so that they get
+// the new programs in the place of the old ones, and then, when nothing counts there any more,
+// its samples. Each step may be interrupted and repeated: nothing is lost or counted twice.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "error.h"
+#include "maps.h"
+#include "pins.h"
+
+namespace podrtt
+{
+
+// The directories of other layouts beside that of `pins`.
+std::vector<std::string> other_layouts(const Pins &pins);
+
+// Makes the pods of another layout known. An error if it keeps them in another form.
+Result<void> take_pods_over(Maps &maps, const Pins &pins, const std::string &layout);
+
+// Moves all samples of another layout here, each to what remains of its pod, or to the totals,
+// and unpins what is left of the layout.
+Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &layout);
+
+} // namespace podrtt
