@@ -37,7 +37,7 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds reconcile_interval{2};
+constexpr std::chrono::seconds reconcile_interval{3};
 constexpr std::chrono::seconds adopt_interval{30};
 
 constexpr const char *lock_holder = "another podrttd uses it";

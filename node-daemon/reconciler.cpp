@@ -19,8 +19,10 @@ namespace podrtt
 namespace
 {
 
-// How often pods that are attached are looked at again.
+// How often pods that are attached are looked at again, where the kernel does not tell of
+// changes; and where it should.
 constexpr std::chrono::seconds sweep_interval{30};
+constexpr std::chrono::minutes full_sweep_interval{5};
 
 // Connections in a row of which only one direction was seen, before that is believed. One
 // may have been under way when the programs were attached.
@@ -91,6 +93,24 @@ void Reconciler::decide_names(Pods &pods)
     }
 }
 
+// The kernel tells of changes to filters, but not of those to TCX programs, nor inside pods.
+void Reconciler::sweep(Clock::time_point now)
+{
+    if (now >= next_full_sweep_) {
+        seen_.clear();
+        next_full_sweep_ = now + full_sweep_interval;
+        next_sweep_ = now + sweep_interval;
+    } else if (now >= next_sweep_) {
+        const auto known = attachments_.all();
+        std::erase_if(seen_, [&known](std::uint32_t id) {
+            const auto attachment = known.find(id);
+            return attachment == known.end() || attachment->second.reason != form_name(PODRTT_ATTACH_CLSACT) ||
+                   is_tcx_used(static_cast<int>(id)).value_or(true);
+        });
+        next_sweep_ = now + sweep_interval;
+    }
+}
+
 void Reconciler::reconcile(Clock::time_point now)
 {
     auto pods = maps_.pods.entries();
@@ -98,10 +118,7 @@ void Reconciler::reconcile(Clock::time_point now)
         log_->error("{}", pods.error().message());
         return;
     }
-    if (now >= next_sweep_) {
-        seen_.clear();
-        next_sweep_ = now + sweep_interval;
-    }
+    sweep(now);
     decide_names(*pods);
 
     inside_.clear();

@@ -47,7 +47,7 @@ public:
     void reconcile(Clock::time_point now);
 
     // Something has changed at an interface: the next call looks at the pod there, which it
-    // else does every 30 s. False if no pod is there.
+    // else does only now and then. False if no pod is there.
     bool look_again(int ifindex);
     void look_at_all_again() { seen_.clear(); }
 
@@ -58,6 +58,7 @@ private:
     using Pods = std::vector<std::pair<std::uint32_t, podrtt_pod>>;
 
     bool is_alive(std::uint32_t id, const podrtt_pod &pod) const;
+    void sweep(Clock::time_point now);
     void decide_names(Pods &pods);
     void collect(const std::map<PodName, std::map<std::uint32_t, podrtt_pod>> &gone,
                  const std::set<PodName> &living, Clock::time_point now);
@@ -90,6 +91,7 @@ private:
     std::set<std::uint32_t> failing_;                  // pods that could not be attached, to log it once
     std::map<std::uint32_t, Connections> connections_; // of pods, when both directions were seen last
     Clock::time_point next_sweep_;
+    Clock::time_point next_full_sweep_;
 };
 
 } // namespace podrtt

@@ -2,7 +2,6 @@
 #include "server.h"
 
 #include <httplib.h>
-#include <malloc.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
 
@@ -101,7 +100,6 @@ public:
         http_->set_pre_routing_handler([this](const httplib::Request &request, httplib::Response &response) {
             response.set_header("X-Content-Type-Options", "nosniff");
             answer_to(request, response);
-            malloc_trim(0); // a scrape takes much for a moment
             return httplib::Server::HandlerResponse::Handled;
         });
     }

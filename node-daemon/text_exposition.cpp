@@ -13,6 +13,7 @@ namespace podrtt
 prometheus::ClientMetric::Histogram classic_histogram(const podrtt_histogram &histogram)
 {
     prometheus::ClientMetric::Histogram classic;
+    classic.bucket.reserve(max_classic_exponent - min_classic_exponent + 1);
     std::uint64_t cumulative = 0;
     std::uint32_t bucket = 0;
     for (int exponent = min_classic_exponent; exponent <= max_classic_exponent; exponent++) {
@@ -33,11 +34,10 @@ prometheus::ClientMetric::Histogram classic_histogram(const podrtt_histogram &hi
 void TextExposition::add(const HistogramFamily &family)
 {
     prometheus::MetricFamily classic = {family.name, family.help, prometheus::MetricType::Histogram, {}};
-    for (const auto &[labels, histogram] : family.series) {
-        prometheus::ClientMetric metric;
-        metric.label = labels;
-        metric.histogram = classic_histogram(*histogram);
-        classic.metric.push_back(std::move(metric));
+    classic.metric.resize(family.series.size());
+    for (std::size_t i = 0; i < family.series.size(); i++) {
+        classic.metric[i].label = family.series[i].labels;
+        classic.metric[i].histogram = classic_histogram(*family.series[i].histogram);
     }
     add(classic);
 }

@@ -70,21 +70,9 @@ Result<void> attach_by_tcx(Netlink &netlink, const Pins &pins, int ifindex)
     return {};
 }
 
-Result<bool> tcx_is_used(int ifindex)
-{
-    for (Hook hook : {Hook::ingress, Hook::egress}) {
-        auto programs = list_tcx(ifindex, hook);
-        if (!programs)
-            return std::unexpected(programs.error());
-        if (!programs->empty())
-            return true;
-    }
-    return false;
-}
-
 Result<podrtt_attach> attach_automatically(Netlink &netlink, const Pins &pins, int ifindex)
 {
-    auto used = tcx_is_used(ifindex);
+    auto used = is_tcx_used(ifindex);
     if (!used)
         return std::unexpected(used.error());
     if (!*used) {
@@ -158,6 +146,18 @@ Result<bool> is_attached_at(Netlink &netlink, int ifindex)
 }
 
 } // namespace
+
+Result<bool> is_tcx_used(int ifindex)
+{
+    for (Hook hook : {Hook::ingress, Hook::egress}) {
+        auto programs = list_tcx(ifindex, hook);
+        if (!programs)
+            return std::unexpected(programs.error());
+        if (!programs->empty())
+            return true;
+    }
+    return false;
+}
 
 Result<podrtt_attach> attach(Netlink &netlink, const Pins &pins, int host_ifindex, podrtt_attach wanted)
 {

@@ -31,6 +31,9 @@ Result<void> attach_in_pod(const Pins &pins, std::uint32_t id, const podrtt_pod 
 // same if it is there already.
 Result<std::uint32_t> add_in_pod(Map<std::uint32_t, podrtt_pod> &pods, const podrtt_pod &pod);
 
+// Whether anybody's TCX programs are on an interface. Cheap; false on kernels without TCX.
+Result<bool> is_tcx_used(int ifindex);
+
 // Whether programs of podrtt are on both directions of where the pod's id says.
 Result<bool> is_attached(std::uint32_t id, const podrtt_pod &pod);
 

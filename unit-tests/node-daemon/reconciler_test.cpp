@@ -70,7 +70,7 @@ TEST_F(Reconciling, AttachesAgainWhatSomebodyRemoved)
     reconciler_.reconcile(start_);
     shell("tc qdisc delete dev veth_a clsact");
     ASSERT_FALSE(attached());
-    reconciler_.reconcile(start_ + 31s);
+    reconciler_.reconcile(start_ + 301s);
     EXPECT_TRUE(attached());
 }
 
