@@ -303,6 +303,12 @@ void Collector::collect(Exposition &exposition) const
                                    "Live events left out, by reason; their samples are in the histograms.",
                                    event_drops));
     add_program_families(pins_, families);
+    if (plugin_in_place_) {
+        families.push_back(make_family("podrtt_plugin_installed",
+                                       "Whether the CNI plugin and its entry in the chain are in place.",
+                                       MetricType::Gauge));
+        families.back().metric.push_back(gauge({}, *plugin_in_place_ ? 1 : 0));
+    }
     std::ranges::move(process_families(), std::back_inserter(families));
     auto build = make_family("podrtt_build_info", "Version of podrtt, always 1.", MetricType::Gauge);
     build.metric.push_back(gauge({{"version", PODRTT_VERSION}}, 1));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+
 #include "attachments.h"
 #include "detail.h"
 #include "exposition.h"
@@ -16,10 +18,12 @@ namespace podrtt
 class Collector
 {
 public:
-    // `maps`, `attachments` and `repairs` must outlive the collector.
+    // `maps`, `attachments`, `repairs` and `plugin_in_place` must outlive the collector; the last is
+    // null where the daemon does not install the plugin.
     Collector(Pins pins, const Maps &maps, const Attachments &attachments, const Repairs &repairs,
-              const Detail &detail = {})
-        : pins_(std::move(pins)), maps_(maps), attachments_(attachments), repairs_(repairs), detail_(detail)
+              const Detail &detail = {}, const std::atomic<bool> *plugin_in_place = nullptr)
+        : pins_(std::move(pins)), maps_(maps), attachments_(attachments), repairs_(repairs), detail_(detail),
+          plugin_in_place_(plugin_in_place)
     {
     }
 
@@ -32,6 +36,7 @@ private:
     const Attachments &attachments_;
     const Repairs &repairs_;
     Detail detail_;
+    const std::atomic<bool> *plugin_in_place_;
 };
 
 } // namespace podrtt

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +22,7 @@
 #include "collector.h"
 #include "fd.h"
 #include "health.h"
+#include "installer.h"
 #include "layout.h"
 #include "link_events.h"
 #include "lock.h"
@@ -42,10 +45,11 @@ constexpr std::chrono::seconds adopt_interval{30};
 
 constexpr const char *lock_holder = "another podrttd uses it";
 
-// Waits until a signal has come, which it returns, or something to read at `fd`, or the time.
-Result<int> wait_for_signal(const Fd &signals, int fd, Clock::time_point until)
+// Waits until a signal has come, which it returns, or something to read at one of the two, or the
+// time. A negative descriptor is none.
+Result<int> wait_for_signal(const Fd &signals, int events, int changes, Clock::time_point until)
 {
-    pollfd waiting[] = {{signals.get(), POLLIN, 0}, {fd, POLLIN, 0}};
+    pollfd waiting[] = {{signals.get(), POLLIN, 0}, {events, POLLIN, 0}, {changes, POLLIN, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
     if (poll(waiting, std::size(waiting), static_cast<int>(std::max<std::int64_t>(0, left.count()))) < 0 &&
         errno != EINTR)
@@ -190,8 +194,18 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     Reconciler reconciler(pins, *maps, attachments, repairs, std::move(*netlink), policy, log);
     Upgrade upgrade(pins, *maps, *log);
 
+    std::optional<Installer> installer;
+    std::atomic<bool> plugin_in_place = false;
+    if (options.install) {
+        auto started = Installer::start(options.installation, log);
+        if (!started)
+            return std::unexpected(started.error());
+        installer.emplace(std::move(*started));
+    }
+
     Health health;
-    const Collector collector(pins, *maps, attachments, repairs, options.detail);
+    const Collector collector(pins, *maps, attachments, repairs, options.detail,
+                              installer ? &plugin_in_place : nullptr);
     auto server = Server::start(options.listen, *web_config, collector, health);
     if (!server)
         return std::unexpected(server.error());
@@ -213,7 +227,9 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
             health.beat(now);
             next = now + reconcile_interval;
         }
-        auto signal = wait_for_signal(signal_fd, events->fd(), next);
+        if (installer)
+            plugin_in_place = installer->ensure();
+        auto signal = wait_for_signal(signal_fd, events->fd(), installer ? installer->fd() : -1, next);
         if (!signal)
             return std::unexpected(signal.error());
         if (*signal == SIGHUP) {

@@ -41,6 +41,12 @@ int main(int argc, char **argv)
     case podrtt::Subcommand::top:
         done = podrtt::top(pins, options->top, std::cout);
         break;
+    case podrtt::Subcommand::install:
+        done = podrtt::install(options->install, std::cout);
+        break;
+    case podrtt::Subcommand::uninstall:
+        done = podrtt::uninstall(options->install, std::cout);
+        break;
     case podrtt::Subcommand::stream:
         done = podrtt::stream(pins, options->stream, std::cout);
         break;

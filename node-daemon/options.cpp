@@ -9,6 +9,23 @@
 namespace podrtt
 {
 
+namespace
+{
+
+void add_install_options(CLI::App &command, InstallOptions &options)
+{
+    command.add_option("--cni-conf-dir", options.conf_dir, "Where the runtime reads CNI configurations")
+        ->capture_default_str();
+    command.add_option("--cni-bin-dir", options.bin_dir, "Where the runtime looks for plugins")
+        ->capture_default_str();
+    command.add_option("--plugin", options.plugin, "The plugin to copy; the one beside this executable if not said");
+    command.add_flag("--drop-in", options.drop_in,
+                     "Write <network>/podrtt.conf instead of an entry in the list; for runtimes with libcni "
+                     "1.3.0 or later (containerd 2.1)");
+}
+
+} // namespace
+
 std::expected<Options, int> parse_options(int argc, const char *const *argv)
 {
     Options options;
@@ -86,6 +103,17 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
         ->capture_default_str();
 
+    run->add_flag("--install", options.run.install,
+                  "Install the plugin, and put its entry back whenever somebody writes the list anew");
+    add_install_options(*run, options.run.installation);
+
+    CLI::App *install = app.add_subcommand("install", "Put the CNI plugin and its entry in the chain into place");
+    CLI::App *uninstall = app.add_subcommand("uninstall", "Take the entry and the CNI plugin away");
+    for (CLI::App *command : {install, uninstall}) {
+        add_install_options(*command, options.install);
+        command->add_flag("--dry-run", options.install.dry_run, "Only show what would change");
+    }
+
     CLI::App *top =
         app.add_subcommand("top", "Show the latency of every pod, from the histograms in the kernel");
     top->add_option("--interval", interval_seconds, "Seconds between two pictures")
@@ -105,8 +133,10 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         return std::unexpected(app.exit(error));
     }
     options.subcommand = top->parsed()      ? Subcommand::top
-                         : stream->parsed() ? Subcommand::stream
-                                            : Subcommand::run;
+                         : stream->parsed()    ? Subcommand::stream
+                         : install->parsed()   ? Subcommand::install
+                         : uninstall->parsed() ? Subcommand::uninstall
+                                               : Subcommand::run;
     options.run.grace_period = std::chrono::seconds(grace_seconds);
     options.run.datapath.sample_interval = std::chrono::milliseconds(sample_milliseconds);
     options.run.detail.pods = level == "pod";

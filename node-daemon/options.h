@@ -9,6 +9,7 @@
 
 #include "datapath.h"
 #include "detail.h"
+#include "install.h"
 #include "peers.h"
 
 namespace podrtt
@@ -21,6 +22,8 @@ struct RunOptions {
     std::chrono::seconds grace_period{300};
     std::filesystem::path cni_cache = "/var/lib/cni/results"; // libcni's
     bool icmp = false;
+    bool install = false; // and keep the plugin installed
+    InstallOptions installation;
     Detail detail;
     podrtt_attach attach = PODRTT_ATTACH_AUTO;
     std::filesystem::path web_config; // empty: plain HTTP, for everybody
@@ -38,7 +41,7 @@ struct StreamOptions {
     std::string pod;        // only the pod of this name; empty: all
 };
 
-enum class Subcommand { run, top, stream };
+enum class Subcommand { run, top, stream, install, uninstall };
 
 struct Options {
     Subcommand subcommand = Subcommand::run;
@@ -46,6 +49,7 @@ struct Options {
     RunOptions run;
     TopOptions top;
     StreamOptions stream;
+    InstallOptions install; // or to be undone
 };
 
 // Reads the command line. When there is nothing to run (--help, or an error, which is

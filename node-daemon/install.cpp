@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "install.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sstream>
+#include <system_error>
+#include <vector>
+
+#include "conflist.h"
+#include "fd.h"
+
+namespace podrtt
+{
+namespace
+{
+
+namespace fs = std::filesystem;
+
+constexpr const char *plugin_name = "podrtt";
+constexpr const char *drop_in_name = "podrtt.conf";
+constexpr const char *drop_in_text = "{\"type\":\"podrtt\"}\n";
+
+Result<std::string> read_file(const fs::path &path)
+{
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+        return failure("read", path, errno);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// The file as it was or as it shall be, never a part of it, whatever happens. The temporary file
+// is in the same directory, and its name is none that a runtime reads.
+Result<void> replace_file(const fs::path &path, const std::string &text, mode_t mode)
+{
+    const fs::path temporary = path.string() + ".podrtt-new";
+    struct stat present = {};
+    const bool exists = stat(path.c_str(), &present) == 0;
+    Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!fd)
+        return failure("write", temporary, errno);
+    bool done = fchmod(fd.get(), exists ? present.st_mode & 07777 : mode) == 0 &&
+                (!exists || fchown(fd.get(), present.st_uid, present.st_gid) == 0);
+    for (std::size_t written = 0; done && written < text.size();) {
+        const ssize_t count = write(fd.get(), text.data() + written, text.size() - written);
+        done = count > 0;
+        written += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    }
+    if (done && fsync(fd.get()) == 0 && rename(temporary.c_str(), path.c_str()) == 0)
+        return {};
+    const int error = errno;
+    unlink(temporary.c_str());
+    return failure("write", path, error);
+}
+
+// What changes, line by line, for people to read.
+void print_diff(const fs::path &path, const std::string &before, const std::string &after, std::ostream &out)
+{
+    auto lines = [](const std::string &text) {
+        std::vector<std::string> found;
+        std::istringstream stream(text);
+        for (std::string line; std::getline(stream, line);)
+            found.push_back(line);
+        return found;
+    };
+    const auto old_lines = lines(before), new_lines = lines(after);
+    std::size_t same = 0;
+    while (same < std::min(old_lines.size(), new_lines.size()) && old_lines[same] == new_lines[same])
+        same++;
+    std::size_t same_end = 0;
+    while (same_end < std::min(old_lines.size(), new_lines.size()) - same &&
+           old_lines[old_lines.size() - 1 - same_end] == new_lines[new_lines.size() - 1 - same_end])
+        same_end++;
+    out << "--- " << path.string() << "\n+++ " << path.string() << "\n@@ from line " << same + 1 << " @@\n";
+    for (std::size_t i = same; i < old_lines.size() - same_end; i++)
+        out << '-' << old_lines[i] << '\n';
+    for (std::size_t i = same; i < new_lines.size() - same_end; i++)
+        out << '+' << new_lines[i] << '\n';
+}
+
+// Writes `after` in the place of `before`, unless they are the same or this is a rehearsal.
+Result<bool> change_file(const InstallOptions &options, const fs::path &path, const std::string &before,
+                         const std::string &after, std::ostream &out)
+{
+    if (before == after)
+        return false;
+    if (options.dry_run) {
+        print_diff(path, before, after, out);
+        return true;
+    }
+    if (auto replaced = replace_file(path, after, 0600); !replaced)
+        return std::unexpected(replaced.error());
+    out << "changed " << path.string() << '\n';
+    return true;
+}
+
+std::vector<fs::path> conf_files(const fs::path &conf_dir)
+{
+    std::vector<fs::path> found;
+    std::error_code error;
+    for (const auto &entry : fs::directory_iterator(conf_dir, error))
+        if (entry.path().extension() == ".conflist")
+            found.push_back(entry.path());
+    std::ranges::sort(found);
+    return found;
+}
+
+// Runtimes watch the directory itself, but not those below it.
+Result<void> wake_runtime(const fs::path &conf_dir)
+{
+    const fs::path dummy = conf_dir / ".podrtt-changed";
+    if (auto written = replace_file(dummy, "", 0600); !written)
+        return written;
+    unlink(dummy.c_str());
+    return {};
+}
+
+Result<bool> install_drop_in(const InstallOptions &options, const std::string &network, std::ostream &out)
+{
+    const fs::path path = options.conf_dir / network / drop_in_name;
+    if (auto present = read_file(path); present && *present == drop_in_text)
+        return false;
+    if (options.dry_run) {
+        print_diff(path, "", drop_in_text, out);
+        return true;
+    }
+    std::error_code error;
+    fs::create_directories(path.parent_path(), error);
+    if (error)
+        return failure("create directory", path.parent_path(), error.value());
+    if (auto written = replace_file(path, drop_in_text, 0600); !written)
+        return std::unexpected(written.error());
+    out << "wrote " << path.string() << '\n';
+    if (auto woken = wake_runtime(options.conf_dir); !woken)
+        return std::unexpected(woken.error());
+    return true;
+}
+
+Result<void> install_file(const InstallOptions &options, std::ostream &out)
+{
+    std::error_code error;
+    const fs::path source =
+        options.plugin.empty() ? fs::read_symlink("/proc/self/exe", error).parent_path() / plugin_name
+                               : options.plugin;
+    auto wanted = read_file(source);
+    if (!wanted)
+        return std::unexpected(wanted.error());
+    const fs::path path = options.bin_dir / plugin_name;
+    if (auto present = read_file(path); present && *present == *wanted)
+        return {};
+    if (options.dry_run) {
+        out << "would copy " << source.string() << " to " << path.string() << '\n';
+        return {};
+    }
+    if (auto written = replace_file(path, *wanted, 0755); !written)
+        return written;
+    out << "copied " << source.string() << " to " << path.string() << '\n';
+    return {};
+}
+
+// The file goes, and the directory if nothing else is in it.
+Result<void> remove_drop_ins(const InstallOptions &options, std::ostream &out)
+{
+    std::error_code error;
+    bool changed = false;
+    for (const auto &entry : fs::directory_iterator(options.conf_dir, error)) {
+        const fs::path path = entry.path() / drop_in_name;
+        if (!fs::exists(path, error))
+            continue;
+        if (options.dry_run) {
+            out << "would remove " << path.string() << '\n';
+            continue;
+        }
+        if (unlink(path.c_str()) != 0)
+            return failure("remove", path, errno);
+        rmdir(entry.path().c_str());
+        out << "removed " << path.string() << '\n';
+        changed = true;
+    }
+    return changed ? wake_runtime(options.conf_dir) : Result<void>();
+}
+
+} // namespace
+
+Result<fs::path> find_conflist(const fs::path &conf_dir)
+{
+    std::string reasons;
+    for (const auto &path : conf_files(conf_dir)) {
+        auto text = read_file(path);
+        auto name = text ? conflist_name(*text) : std::unexpected(text.error());
+        if (name)
+            return path;
+        reasons += "; " + path.filename().string() + ": " + name.error().reason;
+    }
+    return failure("find a CNI configuration list in", conf_dir,
+                   "there is none that podrtt could be added to" + reasons);
+}
+
+Result<bool> install_entry(const InstallOptions &options, std::ostream &out)
+{
+    auto path = find_conflist(options.conf_dir);
+    if (!path)
+        return std::unexpected(path.error());
+    auto text = read_file(*path);
+    if (!text)
+        return std::unexpected(text.error());
+    if (options.drop_in) {
+        auto name = conflist_name(*text);
+        if (!name)
+            return std::unexpected(name.error());
+        return install_drop_in(options, *name, out);
+    }
+    auto edited = add_to_conflist(*text);
+    if (!edited)
+        return std::unexpected(edited.error());
+    return change_file(options, *path, *text, *edited, out);
+}
+
+Result<void> install(const InstallOptions &options, std::ostream &out)
+{
+    // The other way round the runtime would look for a plugin that is not there.
+    if (auto installed = install_file(options, out); !installed)
+        return installed;
+    auto installed = install_entry(options, out);
+    return installed ? Result<void>() : std::unexpected(installed.error());
+}
+
+Result<void> uninstall(const InstallOptions &options, std::ostream &out)
+{
+    for (const auto &path : conf_files(options.conf_dir)) {
+        auto text = read_file(path);
+        auto edited = text ? remove_from_conflist(*text) : std::unexpected(text.error());
+        if (!edited)
+            continue; // it is no list, so podrtt is not in it
+        if (auto changed = change_file(options, path, *text, *edited, out); !changed)
+            return std::unexpected(changed.error());
+    }
+    if (auto removed = remove_drop_ins(options, out); !removed)
+        return removed;
+    const fs::path plugin = options.bin_dir / plugin_name;
+    if (options.dry_run) {
+        out << "would remove " << plugin.string() << '\n';
+        return {};
+    }
+    if (unlink(plugin.c_str()) == 0)
+        out << "removed " << plugin.string() << '\n';
+    else if (errno != ENOENT)
+        return failure("remove", plugin, errno);
+    return {};
+}
+
+} // namespace podrtt

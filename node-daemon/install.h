@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plugin on the node: its file, and its place in the chain.
+#pragma once
+
+#include <filesystem>
+#include <ostream>
+#include <string>
+
+#include "error.h"
+
+namespace podrtt
+{
+
+struct InstallOptions {
+    std::filesystem::path conf_dir = "/etc/cni/net.d";
+    std::filesystem::path bin_dir = "/opt/cni/bin";
+    std::filesystem::path plugin; // to be copied; empty: the one beside this executable
+    // A file of its own below <conf_dir>/<network>/, which runtimes load from libcni 1.3.0 on,
+    // instead of an entry in the list, which others may write over.
+    bool drop_in = false;
+    bool dry_run = false; // only say what would be done
+};
+
+// The list that a runtime takes: the first by name that is valid.
+Result<std::filesystem::path> find_conflist(const std::filesystem::path &conf_dir);
+
+// Puts the plugin's file into place, then its entry. Files are replaced as a whole, mode and owner
+// stay, and what is right already is not touched. Writes to `out` what it does.
+Result<void> install(const InstallOptions &options, std::ostream &out);
+
+// The entry alone, for a file that somebody has written anew. Whether there was something to do.
+Result<bool> install_entry(const InstallOptions &options, std::ostream &out);
+
+// Takes the entry away, wherever it is, then the file.
+Result<void> uninstall(const InstallOptions &options, std::ostream &out);
+
+} // namespace podrtt

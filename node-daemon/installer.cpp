@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "installer.h"
+
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <sstream>
+
+namespace podrtt
+{
+
+Result<Installer> Installer::start(const InstallOptions &options, std::shared_ptr<spdlog::logger> log)
+{
+    Fd inotify(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    if (!inotify)
+        return failure("watch", options.conf_dir, errno);
+    if (inotify_add_watch(inotify.get(), options.conf_dir.c_str(),
+                          IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM) < 0)
+        return failure("watch", options.conf_dir, errno);
+    return Installer(options, std::move(inotify), std::move(log));
+}
+
+bool Installer::ensure()
+{
+    std::array<char, 4096> events;
+    while (read(inotify_.get(), events.data(), events.size()) > 0)
+        ; // that something has changed is enough
+    std::ostringstream done;
+    auto installed = install(options_, done);
+    std::istringstream lines(done.str());
+    for (std::string line; std::getline(lines, line);)
+        log_->info("install: {}", line);
+    const std::string failed = installed ? "" : installed.error().message();
+    if (failed != failed_ && !failed.empty())
+        log_->warn("{}; the daemon attaches to pods without the plugin until this is mended", failed);
+    failed_ = failed;
+    return installed.has_value();
+}
+
+} // namespace podrtt

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <memory>
+#include <string>
+
+#include "error.h"
+#include "fd.h"
+#include "install.h"
+
+namespace podrtt
+{
+
+// Keeps the plugin in the chain while others write the list anew, as Azure's CNS does whenever it
+// starts. Never takes it away: an upgrade and a reboot look like an end.
+class Installer
+{
+public:
+    // Begins to watch the configuration directory, which must exist.
+    static Result<Installer> start(const InstallOptions &options, std::shared_ptr<spdlog::logger> log);
+
+    // Readable when something in the directory has changed.
+    int fd() const { return inotify_.get(); }
+
+    // Does what is missing; what fails is logged once, and tried again the next time. Returns
+    // whether the plugin is in place.
+    bool ensure();
+
+private:
+    Installer(const InstallOptions &options, Fd inotify, std::shared_ptr<spdlog::logger> log)
+        : options_(options), inotify_(std::move(inotify)), log_(std::move(log))
+    {
+    }
+
+    InstallOptions options_;
+    Fd inotify_;
+    std::shared_ptr<spdlog::logger> log_;
+    std::string failed_; // the last failure's message
+};
+
+} // namespace podrtt
