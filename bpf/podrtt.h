@@ -108,9 +108,9 @@ struct podrtt_pod {
     char netns[PODRTT_NETNS_SIZE];               /* a path (CNI_NETNS); empty if it is longer */
     char network[PODRTT_NETWORK_SIZE]; /* whose conflist the plugin was called from; empty if longer */
     __u32 host_ifindex;                /* of the host veth: the pod lives as long as that */
-    __u32 named;        /* enum podrtt_named */
-    __u64 created; /* CLOCK_REALTIME, nanoseconds */
-    __u64 deleted; /* the same; 0 while the pod lives */
+    __u32 named;                       /* enum podrtt_named */
+    __u64 created;                     /* CLOCK_REALTIME, nanoseconds */
+    __u64 deleted;                     /* the same; 0 while the pod lives */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_pod, 888);
 
@@ -209,7 +209,7 @@ struct podrtt_flow {
     __u64 floor[PODRTT_LEGS]; /* smallest sample of the window << 32 | the window's first tick */
     __u8 peer;                /* peer class */
     __u8 counted;             /* enum podrtt_counted */
-    __u8 quiet[PODRTT_LEGS];              /* 1: no acknowledgement of this side's data is waited for */
+    __u8 quiet[PODRTT_LEGS];  /* 1: no acknowledgement of this side's data is waited for */
     __u8 pad[12];
     __u32 armed[PODRTT_LEGS];             /* when a side's data last armed a probe, units of 32 ns */
     struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */

@@ -155,7 +155,8 @@ MetricFamily pod_attached(const Snapshot &snapshot, const std::map<std::uint32_t
         auto pod = snapshot.pods.find(id);
         if (pod == snapshot.pods.end())
             continue;
-        auto [shown, first] = by_name.try_emplace({pod->second.name_space, shown_name(pod->second)}, attachment);
+        auto [shown, first] =
+            by_name.try_emplace({pod->second.name_space, shown_name(pod->second)}, attachment);
         if (!first && !attachment.attached)
             shown->second = attachment;
     }
@@ -233,14 +234,14 @@ void add_map_families(const Maps &maps, const Snapshot &snapshot, std::vector<Me
 // kernel.bpf_stats_enabled).
 void add_program_families(const Pins &pins, std::vector<MetricFamily> &families)
 {
-    MetricFamily runs = make_family("podrtt_bpf_program_runs_total",
-                                    "Packets that a BPF program has seen, if the kernel counts them.",
-                                    MetricType::Counter);
+    MetricFamily runs =
+        make_family("podrtt_bpf_program_runs_total",
+                    "Packets that a BPF program has seen, if the kernel counts them.", MetricType::Counter);
     MetricFamily seconds =
         make_family("podrtt_bpf_program_run_seconds_total",
                     "Time that a BPF program has taken, if the kernel counts it.", MetricType::Counter);
-    for (const char *name : {PODRTT_PROGRAM_FROM_POD, PODRTT_PROGRAM_TO_POD, PODRTT_PROGRAM_POD_OUT,
-                             PODRTT_PROGRAM_POD_IN}) {
+    for (const char *name :
+         {PODRTT_PROGRAM_FROM_POD, PODRTT_PROGRAM_TO_POD, PODRTT_PROGRAM_POD_OUT, PODRTT_PROGRAM_POD_IN}) {
         auto program = pins.program(name);
         auto info = program ? program_info(program->get()) : std::unexpected(program.error());
         if (!info || info->run_cnt == 0)

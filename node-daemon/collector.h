@@ -22,8 +22,8 @@ public:
     // null where the daemon does not install the plugin.
     Collector(Pins pins, const Maps &maps, const Attachments &attachments, const Repairs &repairs,
               const Detail &detail = {}, const std::atomic<bool> *plugin_in_place = nullptr)
-        : pins_(std::move(pins)), maps_(maps), attachments_(attachments), repairs_(repairs), detail_(detail),
-          plugin_in_place_(plugin_in_place)
+        : pins_(std::move(pins)), maps_(maps), attachments_(attachments), repairs_(repairs),
+          detail_(detail), plugin_in_place_(plugin_in_place)
     {
     }
 

@@ -33,7 +33,8 @@ public:
             throw CLI::ConversionError(std::string("the configuration file is no YAML: ") + error.what());
         }
         if (!file.IsMap())
-            throw CLI::ConversionError("the configuration file must hold keys and values, such as icmp: true");
+            throw CLI::ConversionError(
+                "the configuration file must hold keys and values, such as icmp: true");
         std::vector<CLI::ConfigItem> options;
         std::string mistakes;
         for (const auto &entry : file) {

@@ -91,11 +91,12 @@ private:
                 position_++;
                 break;
             }
-        } while (position_ < text_.size() &&
-                 (depth > 0 || (text_[position_ - 1] != '"' && text_[position_ - 1] != '}' &&
-                                text_[position_ - 1] != ']' &&
-                                (space.find(text_[position_]) == std::string_view::npos &&
-                                 std::string_view(",:]}").find(text_[position_]) == std::string_view::npos))));
+        } while (
+            position_ < text_.size() &&
+            (depth > 0 ||
+             (text_[position_ - 1] != '"' && text_[position_ - 1] != '}' && text_[position_ - 1] != ']' &&
+              (space.find(text_[position_]) == std::string_view::npos &&
+               std::string_view(",:]}").find(text_[position_]) == std::string_view::npos))));
     }
 
     std::vector<Element> elements()

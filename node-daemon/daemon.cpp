@@ -189,8 +189,9 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
         return failure("wait for", "signals", errno);
     Attachments attachments;
     Repairs repairs;
-    const Reconciler::Policy policy = {
-        .grace_period = options.grace_period, .attach = options.attach, .max_pods = options.detail.max_pods};
+    const Reconciler::Policy policy = {.grace_period = options.grace_period,
+                                       .attach = options.attach,
+                                       .max_pods = options.detail.max_pods};
     Reconciler reconciler(pins, *maps, attachments, repairs, std::move(*netlink), policy, log);
     Upgrade upgrade(pins, *maps, *log);
 

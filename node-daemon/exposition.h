@@ -70,7 +70,8 @@ public:
     void add(const prometheus::MetricFamily &family) override;
     const char *content_type() const override
     {
-        return "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+        return "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+               "encoding=delimited";
     }
 };
 

@@ -61,7 +61,8 @@ Result<void> replace_file(const fs::path &path, const std::string &text, mode_t 
 }
 
 // What changes, line by line, for people to read.
-void print_diff(const fs::path &path, const std::string &before, const std::string &after, std::ostream &out)
+void print_diff(const fs::path &path, const std::string &before, const std::string &after,
+                std::ostream &out)
 {
     auto lines = [](const std::string &text) {
         std::vector<std::string> found;
@@ -146,9 +147,9 @@ Result<bool> install_drop_in(const InstallOptions &options, const std::string &n
 Result<void> install_file(const InstallOptions &options, std::ostream &out)
 {
     std::error_code error;
-    const fs::path source =
-        options.plugin.empty() ? fs::read_symlink("/proc/self/exe", error).parent_path() / plugin_name
-                               : options.plugin;
+    const fs::path source = options.plugin.empty()
+                                ? fs::read_symlink("/proc/self/exe", error).parent_path() / plugin_name
+                                : options.plugin;
     auto wanted = read_file(source);
     if (!wanted)
         return std::unexpected(wanted.error());

@@ -18,10 +18,12 @@ void add_install_options(CLI::App &command, InstallOptions &options)
         ->capture_default_str();
     command.add_option("--cni-bin-dir", options.bin_dir, "Where the runtime looks for plugins")
         ->capture_default_str();
-    command.add_option("--plugin", options.plugin, "The plugin to copy; the one beside this executable if not said");
-    command.add_flag("--drop-in", options.drop_in,
-                     "Write <network>/podrtt.conf instead of an entry in the list; for runtimes with libcni "
-                     "1.3.0 or later (containerd 2.1)");
+    command.add_option("--plugin", options.plugin,
+                       "The plugin to copy; the one beside this executable if not said");
+    command.add_flag(
+        "--drop-in", options.drop_in,
+        "Write <network>/podrtt.conf instead of an entry in the list; for runtimes with libcni "
+        "1.3.0 or later (containerd 2.1)");
 }
 
 } // namespace
@@ -48,8 +50,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         app.add_subcommand("run", "Load the programs and serve /metrics, until SIGTERM or SIGINT");
     app.config_formatter(config_file(app, *run));
     app.allow_config_extras(false);
-    app.set_config("--config", "",
-                   "YAML or JSON file with options of run; SIGHUP reads its peers again");
+    app.set_config("--config", "", "YAML or JSON file with options of run; SIGHUP reads its peers again");
     run->add_option("--web.config.file", options.run.web_config,
                     "YAML file of Prometheus' exporter-toolkit: TLS and basic authentication");
     run->add_option("--listen", options.run.listen, "Where to serve /metrics, HOST:PORT")
@@ -85,9 +86,10 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->check(CLI::IsMember({"both", "network", "pod"}))
         ->capture_default_str();
     run->add_flag("--no-peers", no_peers, "Sum peer classes up on /metrics, without the label peer");
-    run->add_option("--max-pods", options.run.detail.max_pods,
-                    "Pods with series of their own; later ones are summed up as ~other in each namespace. 0: "
-                    "all have")
+    run->add_option(
+           "--max-pods", options.run.detail.max_pods,
+           "Pods with series of their own; later ones are summed up as ~other in each namespace. 0: "
+           "all have")
         ->check(CLI::Range(0u, 100'000u))
         ->capture_default_str();
     run->add_option("--sample-interval", sample_milliseconds,
@@ -107,7 +109,8 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                   "Install the plugin, and put its entry back whenever somebody writes the list anew");
     add_install_options(*run, options.run.installation);
 
-    CLI::App *install = app.add_subcommand("install", "Put the CNI plugin and its entry in the chain into place");
+    CLI::App *install =
+        app.add_subcommand("install", "Put the CNI plugin and its entry in the chain into place");
     CLI::App *uninstall = app.add_subcommand("uninstall", "Take the entry and the CNI plugin away");
     for (CLI::App *command : {install, uninstall}) {
         add_install_options(*command, options.install);
@@ -132,7 +135,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     } catch (const CLI::ParseError &error) {
         return std::unexpected(app.exit(error));
     }
-    options.subcommand = top->parsed()      ? Subcommand::top
+    options.subcommand = top->parsed()         ? Subcommand::top
                          : stream->parsed()    ? Subcommand::stream
                          : install->parsed()   ? Subcommand::install
                          : uninstall->parsed() ? Subcommand::uninstall

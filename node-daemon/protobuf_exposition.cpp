@@ -87,7 +87,8 @@ std::string delimited(const pb::MetricFamily &family)
 double quality(std::string_view element)
 {
     const std::size_t at = element.find("q=");
-    return at == std::string_view::npos ? 1 : std::strtod(std::string(element.substr(at + 2)).c_str(), nullptr);
+    return at == std::string_view::npos ? 1
+                                        : std::strtod(std::string(element.substr(at + 2)).c_str(), nullptr);
 }
 
 } // namespace

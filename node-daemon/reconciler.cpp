@@ -104,7 +104,8 @@ void Reconciler::sweep(Clock::time_point now)
         const auto known = attachments_.all();
         std::erase_if(seen_, [&known](std::uint32_t id) {
             const auto attachment = known.find(id);
-            return attachment == known.end() || attachment->second.reason != form_name(PODRTT_ATTACH_CLSACT) ||
+            return attachment == known.end() ||
+                   attachment->second.reason != form_name(PODRTT_ATTACH_CLSACT) ||
                    is_tcx_used(static_cast<int>(id)).value_or(true);
         });
         next_sweep_ = now + sweep_interval;

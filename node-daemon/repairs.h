@@ -17,7 +17,8 @@ enum class Repair {
     collected,    // a pod that was gone without DEL
     pinned,       // maps and programs whose pins somebody had removed
 };
-inline constexpr const char *repair_names[] = {"adopted", "attached", "moved_inside", "collected", "pinned"};
+inline constexpr const char *repair_names[] = {"adopted", "attached", "moved_inside", "collected",
+                                               "pinned"};
 
 // Counts since the daemon's start. Thread-safe.
 class Repairs

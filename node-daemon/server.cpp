@@ -32,15 +32,15 @@ void set_parts(httplib::Response &response, std::vector<std::string> parts, cons
         std::accumulate(parts.begin(), parts.end(), std::size_t{0},
                         [](std::size_t sum, const std::string &part) { return sum + part.size(); });
     auto shared = std::make_shared<std::vector<std::string>>(std::move(parts));
-    response.set_content_provider(
-        length, type, [shared](std::size_t offset, std::size_t, httplib::DataSink &sink) {
-            for (const auto &part : *shared) {
-                if (offset < part.size())
-                    return sink.write(part.data() + offset, part.size() - offset);
-                offset -= part.size();
-            }
-            return false;
-        });
+    response.set_content_provider(length, type,
+                                  [shared](std::size_t offset, std::size_t, httplib::DataSink &sink) {
+                                      for (const auto &part : *shared) {
+                                          if (offset < part.size())
+                                              return sink.write(part.data() + offset, part.size() - offset);
+                                          offset -= part.size();
+                                      }
+                                      return false;
+                                  });
 }
 
 void answer(httplib::Response &response, int status, const char *text)
@@ -97,11 +97,12 @@ public:
         http_->set_read_timeout(timeout);
         http_->set_write_timeout(timeout);
         http_->set_keep_alive_max_count(1);
-        http_->set_pre_routing_handler([this](const httplib::Request &request, httplib::Response &response) {
-            response.set_header("X-Content-Type-Options", "nosniff");
-            answer_to(request, response);
-            return httplib::Server::HandlerResponse::Handled;
-        });
+        http_->set_pre_routing_handler(
+            [this](const httplib::Request &request, httplib::Response &response) {
+                response.set_header("X-Content-Type-Options", "nosniff");
+                answer_to(request, response);
+                return httplib::Server::HandlerResponse::Handled;
+            });
     }
 
     ~Implementation()
@@ -150,8 +151,8 @@ private:
         const std::lock_guard lock(scraping_);
         TextExposition text;
         ProtobufExposition protobuf;
-        Exposition &exposition =
-            prefers_protobuf(accept) ? static_cast<Exposition &>(protobuf) : static_cast<Exposition &>(text);
+        Exposition &exposition = prefers_protobuf(accept) ? static_cast<Exposition &>(protobuf)
+                                                          : static_cast<Exposition &>(text);
         collector_.collect(exposition);
         response.status = 200;
         response.set_header("Vary", "Accept");

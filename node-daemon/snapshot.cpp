@@ -107,7 +107,8 @@ Result<Snapshot> Snapshot::take(const Maps &maps, const Detail &detail)
     Reading reading(snapshot, detail, std::move(*peers));
 
     const std::lock_guard no_pod_is_moved(*maps.moving);
-    auto read = maps.totals.for_each([&](const auto &key, const auto &total) { reading.add_total(key, total); });
+    auto read =
+        maps.totals.for_each([&](const auto &key, const auto &total) { reading.add_total(key, total); });
     if (!read)
         return std::unexpected(read.error());
     read = maps.pods.for_each([&](std::uint32_t id, const podrtt_pod &pod) { snapshot.pods[id] = pod; });

@@ -23,7 +23,8 @@ bool is_to_total(const podrtt_journal &entry)
 
 // Deletes from a map that another layout has pinned. What is not there any more is no error.
 template <typename Key>
-Result<void> erase_in_layout(const Pins &pins, const podrtt_journal &entry, const char *name, const Key &key)
+Result<void> erase_in_layout(const Pins &pins, const podrtt_journal &entry, const char *name,
+                             const Key &key)
 {
     auto map = Map<Key, podrtt_histogram>::open(pins.of_layout(entry.layout) / name);
     if (!map)
@@ -68,7 +69,8 @@ Result<void> reserve(Map<Key, podrtt_histogram> &map, const Key &key)
 // Completes `entry`, whose destination is reserved, and carries it out.
 template <typename Key>
 Result<void> move(Maps &maps, const Pins &pins, podrtt_journal entry,
-                  Map<Key, podrtt_histogram> &destinations, const Key &to, const podrtt_histogram &histogram)
+                  Map<Key, podrtt_histogram> &destinations, const Key &to,
+                  const podrtt_histogram &histogram)
 {
     auto present = destinations.lookup(to);
     if (!present)

@@ -164,8 +164,9 @@ bool is_user(const WebConfig &config, const std::string &authorization)
     // Of nobody's password; so that an unknown name takes as long as a known one.
     constexpr const char *nobody = "$2b$10$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
     const std::string credentials =
-        authorization.starts_with(scheme) ? decode_base64(std::string_view(authorization).substr(scheme.size()))
-                                          : "";
+        authorization.starts_with(scheme)
+            ? decode_base64(std::string_view(authorization).substr(scheme.size()))
+            : "";
     const std::size_t colon = credentials.find(':');
     if (colon == std::string::npos)
         return false;

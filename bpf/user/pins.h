@@ -23,7 +23,10 @@ public:
 
     const std::filesystem::path &directory() const { return directory_; }
     // Of another layout, by the name of its directory.
-    std::filesystem::path of_layout(const std::string &name) const { return directory_.parent_path() / name; }
+    std::filesystem::path of_layout(const std::string &name) const
+    {
+        return directory_.parent_path() / name;
+    }
     std::string path(std::string_view name) const { return directory_ / name; }
 
     Result<Fd> program(std::string_view name) const;

@@ -96,7 +96,8 @@ TEST_F(ConfigFile, WithSeveralMistakesTellsOfAll)
 
 TEST_F(ConfigFile, MayBeYaml)
 {
-    auto options = parse("listen: 0.0.0.0:1  # all\nicmp: true\npeer:\n  - redis=10.1.2.0/24\nmax-pods: 7\n");
+    auto options =
+        parse("listen: 0.0.0.0:1  # all\nicmp: true\npeer:\n  - redis=10.1.2.0/24\nmax-pods: 7\n");
     ASSERT_TRUE(options);
     EXPECT_EQ(options->run.listen, "0.0.0.0:1");
     EXPECT_TRUE(options->run.icmp);

@@ -86,9 +86,11 @@ TEST(NativeHistogram, HasTheClassicBucketsBesideIt)
 
 TEST(Accept, IsReadAsScrapersSendIt)
 {
-    const char *native = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding="
-                         "delimited,application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5,*/*;q=0.1";
-    const char *plain = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    const char *native =
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding="
+        "delimited,application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5,*/*;q=0.1";
+    const char *plain =
+        "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     EXPECT_TRUE(prefers_protobuf(native));
     EXPECT_FALSE(prefers_protobuf(plain));
     EXPECT_FALSE(prefers_protobuf(""));

@@ -324,7 +324,8 @@ TEST_F(OneWay, FewConnectionsOrThoseBetweenOthersMeanNothing)
 TEST_F(Reconciling, BeyondTheLimitPodsAreOneThatNeverGoesBackwards)
 {
     Reconciler limited(
-        pins_, *maps_, attachments_, repairs_, std::move(*Netlink::open()), {.grace_period = 60s, .max_pods = 1},
+        pins_, *maps_, attachments_, repairs_, std::move(*Netlink::open()),
+        {.grace_period = 60s, .max_pods = 1},
         std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::null_sink_mt>()));
     auto others = [this] {
         const auto snapshot = Snapshot::take(*maps_, {.max_pods = 1});

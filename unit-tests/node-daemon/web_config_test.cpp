@@ -51,7 +51,8 @@ TEST_F(WebConfigFile, MayBeEmpty)
 TEST_F(WebConfigFile, HasPathsFromItsOwnDirectoryOn)
 {
     const std::string name = path_.substr(path_.rfind('/') + 1);
-    auto config = read("tls_server_config:\n  cert_file: " + name + "\n  key_file: " + name + "\n  min_version: TLS13\n");
+    auto config = read("tls_server_config:\n  cert_file: " + name + "\n  key_file: " + name +
+                       "\n  min_version: TLS13\n");
     ASSERT_TRUE(config) << config.error().message();
     EXPECT_EQ(config->tls->certificate, path_);
     EXPECT_EQ(config->tls->min_version, 0x0304);
@@ -82,10 +83,10 @@ TEST_F(WebConfigFile, KnowsItsUsers)
     EXPECT_FALSE(is_user(*config, ""));
     EXPECT_FALSE(is_user(*config, "Bearer x"));
     EXPECT_FALSE(is_user(*config, basic("%%%%")));
-    EXPECT_FALSE(is_user(*config, basic("YW5uYQ==")));             // anna
-    EXPECT_FALSE(is_user(*config, basic("YW5uYTp3cm9uZw==")));     // anna:wrong
-    EXPECT_FALSE(is_user(*config, basic("YmVydDpzZWNyZXQ=")));     // bert:secret
-    EXPECT_TRUE(is_user(*config, basic("YW5uYTpzZWNyZXQ=")));      // anna:secret
+    EXPECT_FALSE(is_user(*config, basic("YW5uYQ==")));         // anna
+    EXPECT_FALSE(is_user(*config, basic("YW5uYTp3cm9uZw=="))); // anna:wrong
+    EXPECT_FALSE(is_user(*config, basic("YmVydDpzZWNyZXQ="))); // bert:secret
+    EXPECT_TRUE(is_user(*config, basic("YW5uYTpzZWNyZXQ=")));  // anna:secret
 }
 
 } // namespace
