@@ -73,7 +73,7 @@ class AzureChain(Chain):
 class PodTest(unittest.TestCase):
     def setUp(self):
         self.log = open("/run/podrttd.log", "w+", encoding="utf-8")
-        self.daemon = Daemon("--grace-period", "1", stderr=self.log)
+        self.daemon = Daemon("--grace-period", "1", "--sample-interval", "0", stderr=self.log)
 
     def tearDown(self):
         self.daemon.stop()
@@ -144,7 +144,7 @@ class PodTest(unittest.TestCase):
                 "bpf", "bytecode", "1,6 0 0 0")
         self.assertEqual(len(filters(pod.host_veth)), 4)
         self.daemon.stop()
-        self.daemon = Daemon("--grace-period", "1", stderr=self.log)
+        self.daemon = Daemon("--grace-period", "1", "--sample-interval", "0", stderr=self.log)
         for hook in ("ingress", "egress"):
             wait_until(lambda: "podrtt_" in filters(pod.host_veth, hook)[0], "podrtt's filter runs first again")
         self.assertEqual(len(filters(pod.host_veth)), 4)
@@ -174,7 +174,7 @@ class PodTest(unittest.TestCase):
         requests(pod, NEAR.v4, 4)  # while no daemon runs
         other = Pod(Chain(), "shop", "meanwhile").create()
         requests(other, NEAR.v4, 2)
-        self.daemon = Daemon("--grace-period", "1", stderr=self.log)
+        self.daemon = Daemon("--grace-period", "1", "--sample-interval", "0", stderr=self.log)
         wait_until(lambda: not old & (programs(pod) | programs(other)), "all pods have the new programs")
         self.assertEqual(len(programs(pod)), 2)
         requests(pod, NEAR.v4, 4)
