@@ -329,6 +329,7 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
      * receiver has: what is known of this side is wrong. Start again with its next data. */
     __s32 behind = (__s32)(side->end - ack);
     if (behind < 0 || behind > MAX_SEQUENCE_GAP) {
+        end_quiet(context->flow, leg);
         discard_probes(side);
         side->phase = PODRTT_UNSEEN;
         return;
@@ -425,7 +426,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     bool fin = packet->flags & TCP_FIN;
     __u32 end = packet->seq + packet->length + fin;
 
-    if (packet->seq != side->end || fin)
+    if (packet->seq != side->end || fin || side->phase == PODRTT_UNSEEN)
         end_quiet(context->flow, leg);
     if (fin && side->fin == PODRTT_FIN_NONE)
         side->fin = PODRTT_FIN_SENT;

@@ -14,6 +14,7 @@
 
 #include "process.h"
 #include "program.h"
+#include "remains.h"
 #include "snapshot.h"
 
 namespace podrtt
@@ -110,7 +111,7 @@ MetricFamily pod_info(const Snapshot &snapshot)
     // need one row.
     std::map<std::tuple<std::string, std::string, std::string>, podrtt_pod> latest;
     for (const auto &[id, pod] : snapshot.pods) // in ascending order
-        if (pod.named != PODRTT_NAMED_OTHER && (id & PODRTT_ID_IN_POD || !(id & PODRTT_ID_REMAINS)))
+        if (pod.named != PODRTT_NAMED_OTHER && !is_remains(id))
             latest[{pod.name_space, pod.name, pod.ifname}] = pod;
     for (const auto &[name, pod] : latest)
         family.metric.push_back(gauge({{"namespace", pod.name_space},

@@ -131,6 +131,8 @@ Result<Json> parse(const std::string &text)
     auto json = Json::parse(text, nullptr, false);
     if (json.is_discarded())
         return refuse("it is no JSON, or only a part of it");
+    if (text[text.find_first_not_of(space)] != '{') // a byte order mark
+        return refuse("it does not begin with a brace");
     if (!json.is_object() || !json.contains("plugins") || !json["plugins"].is_array() ||
         !json.value("name", Json()).is_string())
         return refuse("it is no list of plugins with a name");

@@ -12,10 +12,10 @@
 #include <csignal>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "adoption.h"
 #include "bpffs.h"
@@ -103,32 +103,37 @@ void keep_pins(PinKeeper &keeper, const Pins &pins, Fd &lock, Repairs &repairs, 
 class Upgrade
 {
 public:
-    Upgrade(const Pins &pins, Maps &maps, spdlog::logger &log)
-        : pins_(pins), maps_(maps), log_(log), layouts_(other_layouts(pins))
+    Upgrade(const Pins &pins, Maps &maps, spdlog::logger &log) : pins_(pins), maps_(maps), log_(log)
     {
-        std::erase_if(layouts_, [this](const std::string &layout) {
-            auto taken = take_pods_over(maps_, pins_, layout);
-            if (!taken)
+        for (const auto &layout : other_layouts(pins)) {
+            // Its daemon must be gone: two would replace each other's programs in turn.
+            auto lock = lock_directory(pins.of_layout(layout), "a podrttd of another version uses it");
+            auto taken = lock ? take_pods_over(maps_, pins_, layout) : std::unexpected(lock.error());
+            if (taken)
+                layouts_.emplace(layout, std::move(*lock));
+            else
                 log_.error("what {} holds is left alone: {}", pins_.of_layout(layout).string(),
                            taken.error().message());
-            return !taken;
-        });
+        }
     }
 
     void finish()
     {
-        for (const auto &layout : std::exchange(layouts_, {}))
-            if (auto taken = take_samples_over(maps_, pins_, layout); !taken)
-                log_.error("{}", taken.error().message());
+        std::erase_if(layouts_, [this](const auto &layout) {
+            auto taken = take_samples_over(maps_, pins_, layout.first);
+            if (taken)
+                log_.info("took over what layout {} had measured", layout.first);
             else
-                log_.info("took over what layout {} had measured", layout);
+                log_.error("{}", taken.error().message());
+            return taken.has_value();
+        });
     }
 
 private:
     Pins pins_;
     Maps &maps_;
     spdlog::logger &log_;
-    std::vector<std::string> layouts_;
+    std::map<std::string, Fd> layouts_; // by name, with the lock on each
 };
 
 void reload_peers(Maps &maps, const ReadOptions &read_options, spdlog::logger &log)
@@ -207,13 +212,17 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     Health health;
     const Collector collector(pins, *maps, attachments, repairs, options.detail,
                               installer ? &plugin_in_place : nullptr);
+    // Before anybody asks: what was taken over must not come in later, as if it were new.
+    adopt_pods(*maps, options.cni_cache, repairs, *log);
+    if (reconciler.reconcile(Clock::now()))
+        upgrade.finish();
     auto server = Server::start(options.listen, *web_config, collector, health);
     if (!server)
         return std::unexpected(server.error());
     log->info("serving {}://{}/metrics, pins in {}", web_config->tls ? "https" : "http", options.listen,
               pins.directory().string());
 
-    Clock::time_point next, next_adoption;
+    Clock::time_point next, next_adoption = Clock::now() + adopt_interval;
     for (;;) {
         const auto now = Clock::now();
         if (now >= next_adoption) {
@@ -222,15 +231,17 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
         }
         if (take_events(*events, reconciler, *log) || now >= next) {
             keep_pins(*keeper, pins, *lock, repairs, *log);
-            reconciler.reconcile(now);
-            if (reconciler.all_attached())
+            if (reconciler.reconcile(now))
                 upgrade.finish();
             health.beat(now);
             next = now + reconcile_interval;
         }
-        if (installer)
-            plugin_in_place = installer->ensure();
-        auto signal = wait_for_signal(signal_fd, events->fd(), installer ? installer->fd() : -1, next);
+        auto until = next;
+        if (installer) {
+            plugin_in_place = installer->ensure(now);
+            until = std::min(until, installer->due().value_or(until));
+        }
+        auto signal = wait_for_signal(signal_fd, events->fd(), installer ? installer->fd() : -1, until);
         if (!signal)
             return std::unexpected(signal.error());
         if (*signal == SIGHUP) {

@@ -10,6 +10,12 @@
 
 namespace podrtt
 {
+namespace
+{
+
+constexpr std::chrono::milliseconds interval{200};
+
+} // namespace
 
 Result<Installer> Installer::start(const InstallOptions &options, std::shared_ptr<spdlog::logger> log)
 {
@@ -22,11 +28,17 @@ Result<Installer> Installer::start(const InstallOptions &options, std::shared_pt
     return Installer(options, std::move(inotify), std::move(log));
 }
 
-bool Installer::ensure()
+bool Installer::ensure(Clock::time_point now)
 {
     std::array<char, 4096> events;
     while (read(inotify_.get(), events.data(), events.size()) > 0)
-        ; // that something has changed is enough
+        ; // that something has changed is enough; some of it by ourselves
+    if (now < last_ + interval) {
+        due_ = last_ + interval;
+        return in_place_;
+    }
+    last_ = now;
+    due_.reset();
     std::ostringstream done;
     auto installed = install(options_, done);
     std::istringstream lines(done.str());
@@ -36,7 +48,8 @@ bool Installer::ensure()
     if (failed != failed_ && !failed.empty())
         log_->warn("{}; the daemon attaches to pods without the plugin until this is mended", failed);
     failed_ = failed;
-    return installed.has_value();
+    in_place_ = installed.has_value();
+    return in_place_;
 }
 
 } // namespace podrtt

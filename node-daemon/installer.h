@@ -3,7 +3,9 @@
 
 #include <spdlog/logger.h>
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "error.h"
@@ -18,15 +20,21 @@ namespace podrtt
 class Installer
 {
 public:
+    using Clock = std::chrono::steady_clock;
+
     // Begins to watch the configuration directory, which must exist.
     static Result<Installer> start(const InstallOptions &options, std::shared_ptr<spdlog::logger> log);
 
     // Readable when something in the directory has changed.
     int fd() const { return inotify_.get(); }
 
-    // Does what is missing; what fails is logged once, and tried again the next time. Returns
-    // whether the plugin is in place.
-    bool ensure();
+    // Does what is missing; what fails is logged once, and tried again the next time. Not more
+    // than five times a second, whoever writes the list anew. Returns whether the plugin is in
+    // place.
+    bool ensure(Clock::time_point now);
+
+    // When to call ensure() again, if a change is still to be looked at.
+    std::optional<Clock::time_point> due() const { return due_; }
 
 private:
     Installer(const InstallOptions &options, Fd inotify, std::shared_ptr<spdlog::logger> log)
@@ -38,6 +46,9 @@ private:
     Fd inotify_;
     std::shared_ptr<spdlog::logger> log_;
     std::string failed_; // the last failure's message
+    bool in_place_ = false;
+    Clock::time_point last_;
+    std::optional<Clock::time_point> due_;
 };
 
 } // namespace podrtt

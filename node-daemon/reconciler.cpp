@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "attachment.h"
@@ -63,7 +64,7 @@ Reconciler::Reconciler(Pins pins, Maps &maps, Attachments &attachments, Repairs 
 // A pod lives as long as its host veth.
 bool Reconciler::is_alive(std::uint32_t id, const podrtt_pod &pod) const
 {
-    if (id & PODRTT_ID_REMAINS && !(id & PODRTT_ID_IN_POD))
+    if (is_remains(id))
         return false;
     ifreq request = {};
     request.ifr_ifindex = static_cast<int>(host_ifindex(id, pod));
@@ -85,6 +86,11 @@ void Reconciler::decide_names(Pods &pods)
         if (pod.named != PODRTT_NAMED_UNDECIDED)
             continue;
         const bool room = named.size() < policy_.max_pods || named.contains(name_of(pod));
+        // As it is now: a plugin may have marked it as deleted, or written another pod there.
+        auto present = maps_.pods.lookup(id);
+        if (!present || !*present || std::string_view((**present).container_id) != pod.container_id)
+            continue;
+        pod = **present;
         pod.named = room ? PODRTT_NAMED_ITSELF : PODRTT_NAMED_OTHER;
         if (room)
             named.insert(name_of(pod));
@@ -112,14 +118,14 @@ void Reconciler::sweep(Clock::time_point now)
     }
 }
 
-void Reconciler::reconcile(Clock::time_point now)
+bool Reconciler::reconcile(Clock::time_point now)
 {
+    sweep(now);
     auto pods = maps_.pods.entries();
     if (!pods) {
         log_->error("{}", pods.error().message());
-        return;
+        return false;
     }
-    sweep(now);
     decide_names(*pods);
 
     inside_.clear();
@@ -146,6 +152,7 @@ void Reconciler::reconcile(Clock::time_point now)
         }
     }
     collect(gone, living, now);
+    return failing_.empty();
 }
 
 // A pod of a StatefulSet comes back under its name, and its series go on. They would go
@@ -177,18 +184,22 @@ void Reconciler::collect_other(std::uint32_t id, const podrtt_pod &pod, Clock::t
 
 bool Reconciler::look_again(int ifindex)
 {
+    // What fails is tried again with the others: its own attempts change things, too.
+    bool concerned = false;
     const auto [first, last] = at_interface_.equal_range(ifindex);
-    std::for_each(first, last, [this](const auto &pod) { seen_.erase(pod.second); });
-    return first != last;
+    std::for_each(first, last, [this, &concerned](const auto &pod) {
+        if (failing_.contains(pod.second))
+            return;
+        seen_.erase(pod.second);
+        concerned = true;
+    });
+    return concerned;
 }
 
 // Programs that were in place, or that a plugin should have attached, are a repair; new
 // programs of a new daemon are not.
-void Reconciler::note_missing(std::uint32_t id, const podrtt_pod &pod)
+void Reconciler::note_repair(std::uint32_t id, const podrtt_pod &pod)
 {
-    auto attached = is_attached(id, pod);
-    if (!attached || *attached)
-        return;
     repairs_.count(Repair::attached);
     log_->info("{}: the programs {}", describe(pod),
                attached_.contains(id) ? "have been removed; attached again"
@@ -199,7 +210,7 @@ bool Reconciler::attach_programs(std::uint32_t id, const podrtt_pod &pod)
 {
     if (!seen_.insert(id).second)
         return true;
-    note_missing(id, pod);
+    const bool was_attached = is_attached(id, pod).value_or(true);
     auto form = attach_pod(id, pod);
     if (form && *form == PODRTT_ATTACH_POD && !(id & PODRTT_ID_IN_POD))
         return false; // it has another id now
@@ -207,6 +218,8 @@ bool Reconciler::attach_programs(std::uint32_t id, const podrtt_pod &pod)
         // What is attached at the host veth stays in doubt until both directions are seen.
         if (!is_one_way(id))
             attachments_.set(id, {true, form_name(*form)});
+        if (!was_attached)
+            note_repair(id, pod);
         attached_.insert(id);
         if (failing_.erase(id))
             log_->info("{}: attached", describe(pod));
@@ -310,7 +323,7 @@ void Reconciler::note_gone(std::uint32_t id, podrtt_pod pod, Clock::time_point n
         return;
     attachments_.erase(id);
     log_->debug("{}: its interface {} is gone", describe(pod), pod.host_ifname);
-    if (pod.deleted)
+    if (pod.deleted || is_remains(id))
         return;
     // The plugin was not asked, or could not say it.
     repairs_.count(Repair::collected);
@@ -325,7 +338,16 @@ void Reconciler::merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &p
     if (auto merged = merge_pod(maps_, pins_, from, to); !merged)
         log_->error("{}: {}", describe(pod), merged.error().message());
     else
-        forget(from);
+        forget_merged(from, to);
+}
+
+// The grace period is that of whoever went last.
+void Reconciler::forget_merged(std::uint32_t from, std::uint32_t to)
+{
+    const auto own = gone_since_.find(to), other = gone_since_.find(from);
+    if (own != gone_since_.end() && other != gone_since_.end())
+        own->second = std::max(own->second, other->second);
+    forget(from);
 }
 
 void Reconciler::retire(std::uint32_t id, const podrtt_pod &pod)

@@ -44,15 +44,13 @@ public:
 
     // Goes once through all pods; to be called every few seconds. What fails is logged,
     // and tried again the next time.
-    void reconcile(Clock::time_point now);
+    // Returns whether every pod that lives has this daemon's programs.
+    bool reconcile(Clock::time_point now);
 
     // Something has changed at an interface: the next call looks at the pod there, which it
     // else does only now and then. False if no pod is there.
     bool look_again(int ifindex);
     void look_at_all_again() { seen_.clear(); }
-
-    // Whether every pod that lives has had the programs attached.
-    bool all_attached() const { return failing_.empty(); }
 
 private:
     using Pods = std::vector<std::pair<std::uint32_t, podrtt_pod>>;
@@ -64,7 +62,7 @@ private:
                  const std::set<PodName> &living, Clock::time_point now);
     void collect_other(std::uint32_t id, const podrtt_pod &pod, Clock::time_point now);
     bool attach_programs(std::uint32_t id, const podrtt_pod &pod); // false if the id is no more
-    void note_missing(std::uint32_t id, const podrtt_pod &pod);
+    void note_repair(std::uint32_t id, const podrtt_pod &pod);
     bool is_one_way(std::uint32_t id) const;
     Result<podrtt_attach> attach_pod(std::uint32_t id, const podrtt_pod &pod);
     Result<podrtt_attach> move_into_pod(std::uint32_t id, const podrtt_pod &pod);
@@ -72,6 +70,7 @@ private:
     void note_gone(std::uint32_t id, podrtt_pod pod, Clock::time_point now);
     void merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod);
     void retire(std::uint32_t id, const podrtt_pod &pod);
+    void forget_merged(std::uint32_t from, std::uint32_t to);
     void forget(std::uint32_t id);
 
     Pins pins_;

@@ -17,6 +17,11 @@ Result<std::uint32_t> add_remains(Map<std::uint32_t, podrtt_pod> &pods, podrtt_p
 // The same for the pods of a namespace that have no name of their own, all together.
 Result<std::uint32_t> add_remains_of_others(Map<std::uint32_t, podrtt_pod> &pods, const podrtt_pod &pod);
 
+inline bool is_remains(std::uint32_t id)
+{
+    return id & PODRTT_ID_REMAINS && !(id & PODRTT_ID_IN_POD);
+}
+
 // Whether this is the entry of add_remains_of_others(), which stays.
 bool is_remains_of_others(const podrtt_pod &pod);
 

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -24,23 +26,29 @@ namespace
 // A slow client keeps a thread for no longer; and how many may do so at a time.
 constexpr std::chrono::seconds timeout{2};
 constexpr std::size_t threads = 32;
+constexpr int most_in_flight = 16; // scrapes, some MiB each
 
 // Sends `parts`, which together may be large, without copying them into one.
-void set_parts(httplib::Response &response, std::vector<std::string> parts, const char *type)
+// Counts itself among `in_flight` until it is sent.
+void set_parts(httplib::Response &response, std::vector<std::string> parts, const char *type,
+               std::atomic<int> &in_flight)
 {
     const std::size_t length =
         std::accumulate(parts.begin(), parts.end(), std::size_t{0},
                         [](std::size_t sum, const std::string &part) { return sum + part.size(); });
     auto shared = std::make_shared<std::vector<std::string>>(std::move(parts));
-    response.set_content_provider(length, type,
-                                  [shared](std::size_t offset, std::size_t, httplib::DataSink &sink) {
-                                      for (const auto &part : *shared) {
-                                          if (offset < part.size())
-                                              return sink.write(part.data() + offset, part.size() - offset);
-                                          offset -= part.size();
-                                      }
-                                      return false;
-                                  });
+    in_flight++;
+    response.set_content_provider(
+        length, type,
+        [shared](std::size_t offset, std::size_t, httplib::DataSink &sink) {
+            for (const auto &part : *shared) {
+                if (offset < part.size())
+                    return sink.write(part.data() + offset, part.size() - offset);
+                offset -= part.size();
+            }
+            return false;
+        },
+        [&in_flight](bool) { in_flight--; });
 }
 
 void answer(httplib::Response &response, int status, const char *text)
@@ -73,6 +81,8 @@ int read_certificate(SSL *ssl, void *config)
 bool set_up_tls(SSL_CTX &context, TlsConfig &tls)
 {
     SSL_CTX_set_min_proto_version(&context, tls.min_version);
+    SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(&context, SSL_OP_NO_TICKET); // a certificate is asked for each time
     SSL_CTX_set_cert_cb(&context, read_certificate, &tls);
     if (!tls.needs_client_certificate)
         return true;
@@ -147,8 +157,11 @@ private:
 
     void scrape(const std::string &accept, httplib::Response &response)
     {
-        // One at a time, however many ask: what a scrape takes is taken once.
+        // One at a time, however many ask: what a scrape takes is taken once. And few answers that
+        // wait for slow readers.
         const std::lock_guard lock(scraping_);
+        if (in_flight_ >= most_in_flight)
+            return answer(response, 503, "too many scrapes at a time\n");
         TextExposition text;
         ProtobufExposition protobuf;
         Exposition &exposition = prefers_protobuf(accept) ? static_cast<Exposition &>(protobuf)
@@ -156,7 +169,7 @@ private:
         collector_.collect(exposition);
         response.status = 200;
         response.set_header("Vary", "Accept");
-        set_parts(response, exposition.take_parts(), exposition.content_type());
+        set_parts(response, exposition.take_parts(), exposition.content_type(), in_flight_);
     }
 
     bool is_allowed(const std::string &path, const std::string &authorization)
@@ -167,10 +180,17 @@ private:
         std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
         SHA256(reinterpret_cast<const unsigned char *>(authorization.data()), authorization.size(),
                digest.data());
-        const std::lock_guard lock(authorizing_);
-        if (digest != known_ && !is_user(config_, authorization))
+        {
+            const std::lock_guard lock(knowing_);
+            if (known_.contains(digest))
+                return true;
+        }
+        // One at a time, so that wrong passwords do not take all threads.
+        const std::unique_lock checking(checking_, std::try_to_lock);
+        if (!checking || !is_user(config_, authorization))
             return false;
-        known_ = digest;
+        const std::lock_guard lock(knowing_);
+        known_.insert(digest);
         return true;
     }
 
@@ -180,8 +200,10 @@ private:
     std::unique_ptr<httplib::Server> http_;
     std::thread thread_;
     std::mutex scraping_;
-    std::mutex authorizing_;
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> known_ = {};
+    std::atomic<int> in_flight_ = 0;
+    std::mutex checking_;
+    std::mutex knowing_;
+    std::set<std::array<unsigned char, SHA256_DIGEST_LENGTH>> known_; // of those that were right
 };
 
 Server::Server(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation))

@@ -103,7 +103,8 @@ TEST(ConflistThatIsNone, IsRefused)
          {"", "{", "[]", "null", "{\"name\":\"n\"}", R"({"name":"n","plugins":{}})",
           R"({"name":5,"plugins":[{}]})", R"({"plugins":[{"type":"a"}]})", R"({"name":"n","plugins":[]})",
           R"({"name":"n","plugins":[{"type":"podrtt"}]})", R"({"name":"n","type":"bridge"})",
-          R"({"name":"n","plugins":[{"type":"a"})"})
+          R"({"name":"n","plugins":[{"type":"a"})",
+          "\xef\xbb\xbf{\"name\":\"n\",\"plugins\":[{\"type\":\"a\"}]}"})
         EXPECT_FALSE(add_to_conflist(text)) << text;
 }
 
