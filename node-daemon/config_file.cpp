@@ -41,7 +41,7 @@ public:
             const auto key = entry.first.Scalar();
             auto values = read_values(entry.second);
             if (const auto mistake = check(key, entry.second, values); !mistake.empty())
-                mistakes += "\n  " + key + ": " + mistake;
+                mistakes.append("\n  ").append(key).append(": ").append(mistake);
             if (values.empty())
                 continue; // as if it were not there
             CLI::ConfigItem item;

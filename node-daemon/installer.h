@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "error.h"
 #include "fd.h"
@@ -37,8 +38,8 @@ public:
     std::optional<Clock::time_point> due() const { return due_; }
 
 private:
-    Installer(const InstallOptions &options, Fd inotify, std::shared_ptr<spdlog::logger> log)
-        : options_(options), inotify_(std::move(inotify)), log_(std::move(log))
+    Installer(InstallOptions options, Fd inotify, std::shared_ptr<spdlog::logger> log)
+        : options_(std::move(options)), inotify_(std::move(inotify)), log_(std::move(log))
     {
     }
 
