@@ -14,6 +14,7 @@
 #include <set>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "exposition.h"
@@ -95,8 +96,8 @@ bool set_up_tls(SSL_CTX &context, TlsConfig &tls)
 class Server::Implementation
 {
 public:
-    Implementation(const WebConfig &config, const Collector &collector, const Health &health)
-        : collector_(collector), health_(health), config_(config)
+    Implementation(WebConfig config, const Collector &collector, const Health &health)
+        : collector_(collector), health_(health), config_(std::move(config))
     {
         if (config_.tls)
             http_ = std::make_unique<httplib::SSLServer>(
@@ -104,6 +105,11 @@ public:
         else
             http_ = std::make_unique<httplib::Server>();
         http_->new_task_queue = [] { return new httplib::ThreadPool(threads); };
+        http_->set_socket_options([](socket_t socket) {
+            // Not SO_REUSEPORT, the library's default: a second server on the port would be let in.
+            const int yes = 1;
+            setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+        });
         http_->set_read_timeout(timeout);
         http_->set_write_timeout(timeout);
         http_->set_keep_alive_max_count(1);
@@ -124,7 +130,7 @@ public:
 
     bool listen(const std::string &host, int port)
     {
-        if (!http_->is_valid() || !http_->bind_to_port(host.c_str(), port))
+        if (!http_->is_valid() || !http_->bind_to_port(host, port))
             return false;
         thread_ = std::thread([this] { http_->listen_after_bind(); });
         return true;
