@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conflist.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fstream>
-#include <iterator>
 
 namespace podrtt
 {
 namespace
 {
-
-using testing::HasSubstr;
 
 struct Golden {
     const char *description;
