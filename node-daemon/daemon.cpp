@@ -214,15 +214,17 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
                               installer ? &plugin_in_place : nullptr);
     // Before anybody asks: what was taken over must not come in later, as if it were new.
     adopt_pods(*maps, options.cni_cache, repairs, *log);
-    if (reconciler.reconcile(Clock::now()))
+    const auto start = Clock::now();
+    if (reconciler.reconcile(start))
         upgrade.finish();
+    health.beat(start);
     auto server = Server::start(options.listen, *web_config, collector, health);
     if (!server)
         return std::unexpected(server.error());
     log->info("serving {}://{}/metrics, pins in {}", web_config->tls ? "https" : "http", options.listen,
               pins.directory().string());
 
-    Clock::time_point next, next_adoption = Clock::now() + adopt_interval;
+    Clock::time_point next = start + reconcile_interval, next_adoption = start + adopt_interval;
     for (;;) {
         const auto now = Clock::now();
         if (now >= next_adoption) {

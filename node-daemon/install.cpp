@@ -188,22 +188,7 @@ Result<void> remove_drop_ins(const InstallOptions &options, std::ostream &out)
     return changed ? wake_runtime(options.conf_dir) : Result<void>();
 }
 
-} // namespace
-
-Result<fs::path> find_conflist(const fs::path &conf_dir)
-{
-    std::string reasons;
-    for (const auto &path : conf_files(conf_dir)) {
-        auto text = read_file(path);
-        auto name = text ? conflist_name(*text) : std::unexpected(text.error());
-        if (name)
-            return path;
-        reasons += "; " + path.filename().string() + ": " + name.error().reason;
-    }
-    return failure("find a CNI configuration list in", conf_dir,
-                   "there is none that podrtt could be added to" + reasons);
-}
-
+// Whether there was something to do.
 Result<bool> install_entry(const InstallOptions &options, std::ostream &out)
 {
     auto path = find_conflist(options.conf_dir);
@@ -222,6 +207,22 @@ Result<bool> install_entry(const InstallOptions &options, std::ostream &out)
     if (!edited)
         return std::unexpected(edited.error());
     return change_file(options, *path, *text, *edited, out);
+}
+
+} // namespace
+
+Result<fs::path> find_conflist(const fs::path &conf_dir)
+{
+    std::string reasons;
+    for (const auto &path : conf_files(conf_dir)) {
+        auto text = read_file(path);
+        auto name = text ? conflist_name(*text) : std::unexpected(text.error());
+        if (name)
+            return path;
+        reasons += "; " + path.filename().string() + ": " + name.error().reason;
+    }
+    return failure("find a CNI configuration list in", conf_dir,
+                   "there is none that podrtt could be added to" + reasons);
 }
 
 Result<void> install(const InstallOptions &options, std::ostream &out)

@@ -29,9 +29,6 @@ Result<std::filesystem::path> find_conflist(const std::filesystem::path &conf_di
 // stay, and what is right already is not touched. Writes to `out` what it does.
 Result<void> install(const InstallOptions &options, std::ostream &out);
 
-// The entry alone, for a file that somebody has written anew. Whether there was something to do.
-Result<bool> install_entry(const InstallOptions &options, std::ostream &out);
-
 // Takes the entry away, wherever it is, then the file.
 Result<void> uninstall(const InstallOptions &options, std::ostream &out);
 

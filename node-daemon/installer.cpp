@@ -14,6 +14,7 @@ namespace
 {
 
 constexpr std::chrono::milliseconds interval{200};
+constexpr std::chrono::seconds look_interval{30}; // where nothing seems to have changed
 
 } // namespace
 
@@ -22,9 +23,11 @@ Result<Installer> Installer::start(const InstallOptions &options, std::shared_pt
     Fd inotify(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     if (!inotify)
         return failure("watch", options.conf_dir, errno);
-    if (inotify_add_watch(inotify.get(), options.conf_dir.c_str(),
-                          IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM) < 0)
+    constexpr std::uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM;
+    if (inotify_add_watch(inotify.get(), options.conf_dir.c_str(), changes) < 0)
         return failure("watch", options.conf_dir, errno);
+    inotify_add_watch(inotify.get(), options.bin_dir.c_str(),
+                      changes); // if it is not there, install() says so
     return Installer(options, std::move(inotify), std::move(log));
 }
 
@@ -32,13 +35,16 @@ bool Installer::ensure(Clock::time_point now)
 {
     std::array<char, 4096> events;
     while (read(inotify_.get(), events.data(), events.size()) > 0)
-        ; // that something has changed is enough; some of it by ourselves
+        changed_ = true; // that is enough; some of it is by ourselves
+    if (!changed_ && in_place_ && now < last_ + look_interval)
+        return true;
     if (now < last_ + interval) {
         due_ = last_ + interval;
         return in_place_;
     }
     last_ = now;
     due_.reset();
+    changed_ = false;
     std::ostringstream done;
     auto installed = install(options_, done);
     std::istringstream lines(done.str());

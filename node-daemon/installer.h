@@ -23,15 +23,15 @@ class Installer
 public:
     using Clock = std::chrono::steady_clock;
 
-    // Begins to watch the configuration directory, which must exist.
+    // Begins to watch the configuration directory, which must exist, and that of plugins.
     static Result<Installer> start(const InstallOptions &options, std::shared_ptr<spdlog::logger> log);
 
     // Readable when something in the directory has changed.
     int fd() const { return inotify_.get(); }
 
-    // Does what is missing; what fails is logged once, and tried again the next time. Not more
-    // than five times a second, whoever writes the list anew. Returns whether the plugin is in
-    // place.
+    // Does what is missing, if anything has changed; what fails is logged once, and tried again the next
+    // time. Not more than five times a second, whoever writes the list anew. Returns whether the plugin is
+    // in place.
     bool ensure(Clock::time_point now);
 
     // When to call ensure() again, if a change is still to be looked at.
@@ -46,7 +46,8 @@ private:
     InstallOptions options_;
     Fd inotify_;
     std::shared_ptr<spdlog::logger> log_;
-    std::string failed_; // the last failure's message
+    std::string failed_;  // the last failure's message
+    bool changed_ = true; // since install() has looked
     bool in_place_ = false;
     Clock::time_point last_;
     std::optional<Clock::time_point> due_;
