@@ -5,14 +5,12 @@ and against the log of a delay line. Run by e2e/isolate."""
 import json
 import statistics
 import subprocess
-import sys
 import unittest
 
 import line_log
 import node
-from node import BIN, ROOT, Chain, Daemon, Peer, Pod, in_netns, run, top
+from node import BIN, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top
 
-TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
 PORT = 8080
 BUCKET = 2 ** (1 / 8)
 WAKE_UP = 200e-6
@@ -24,11 +22,6 @@ SYN = 2
 
 def setUpModule():
     node.prepare()
-
-
-def serve(netns):
-    server = subprocess.Popen(in_netns(netns, *TRAFFIC, "serve", PORT), stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
 
 
 class Capture:
@@ -114,7 +107,7 @@ class AgainstTshark(unittest.TestCase):
         AgainstTshark.number += 1
         cls.far = Peer(f"tap{AgainstTshark.number}", AgainstTshark.number)
         cls.far.connect_by_delay_line(1000, LINE_LOG, **cls.line)
-        serve(cls.far.name)
+        serve(in_netns(cls.far.name), PORT)
 
     @classmethod
     def tearDownClass(cls):
@@ -224,7 +217,7 @@ class AgainstDelayLine(unittest.TestCase):
             with self.subTest(delay_us=delay_us, jitter_us=jitter_us, loss_permille=loss_permille):
                 far = Peer(f"far{number}", 210 + number)
                 far.connect_by_delay_line(delay_us, LINE_LOG, jitter_us, loss_permille)
-                serve(far.name)
+                serve(in_netns(far.name), PORT)
                 for address in (far.v4, far.v6):  # so that no SYN waits for a neighbour's address
                     run(*TRAFFIC, "ping", address, 1)
                 pod = Pod(Chain(), "line", f"delayed-{number}").create()

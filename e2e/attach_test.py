@@ -8,14 +8,12 @@ import platform
 import re
 import socket
 import struct
-import subprocess
 import sys
 import unittest
 
 import node
-from node import BIN, ROOT, Chain, Daemon, Peer, Pod, in_netns, run, top, wait_until
+from node import BIN, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top, wait_until
 
-TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
 PORT = 8080
 KERNEL = tuple(int(number) for number in re.findall(r"\d+", platform.release())[:2])
 REROUTE = pathlib.Path("/sys/fs/bpf/reroute")
@@ -26,8 +24,7 @@ def setUpModule():
     global NEAR
     NEAR = Peer("near", 200)
     NEAR.connect()
-    server = subprocess.Popen(in_netns("near", *TRAFFIC, "serve", PORT), stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
+    serve(in_netns("near"), PORT)
     run("bpftool", "prog", "loadall", BIN.parent / "e2e/reroute.bpf.o", REROUTE, "pinmaps", f"{REROUTE}_maps")
 
 

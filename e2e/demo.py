@@ -7,10 +7,8 @@ import sys
 import tempfile
 
 import line_log
-from node import (BIN, ROOT, Chain, CommandFailed, Daemon, Peer, Pod, in_netns, prepare, run, top)
-import subprocess
+from node import BIN, TRAFFIC, Chain, CommandFailed, Daemon, Peer, Pod, in_netns, prepare, run, serve, top
 
-TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
 PORT = 8080
 DELAY_US = 5000
 BUCKET = 2 ** (1 / 8)  # a bucket's upper bound over its lower one
@@ -23,12 +21,6 @@ def step(text):
 def check(holds, text):
     print(f"  {'ok  ' if holds else 'FAIL'}  {text}", flush=True)
     return holds
-
-
-def serve(command):
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    if server.stdout.readline() != "ready\n":
-        raise CommandFailed("a server did not start")
 
 
 def traffic(jobs):
@@ -57,7 +49,7 @@ def main():
     far = Peer("far", 201)
     far.connect_by_delay_line(DELAY_US, log)
     for peer in (near, far):
-        serve(in_netns(peer.name, *TRAFFIC, "serve", PORT))
+        serve(in_netns(peer.name), PORT)
 
     step("Four pods, each made by the CNI chain ptp, host-local, podrtt")
     chain = Chain()
@@ -65,7 +57,7 @@ def main():
     batch = Pod(chain, "data", "batch-7xk2p").create()
     web = Pod(chain, "shop", "web-6d4b75cb6d-hx9qk").create()
     checkout = Pod(chain, "shop", "checkout-0").create()
-    serve(in_netns(db.netns, *TRAFFIC, "serve", PORT))
+    serve(in_netns(db.netns), PORT)
     for pod in (db, batch, web, checkout):
         print(f"  {pod.namespace + '/' + pod.name:32} {pod.v4:12} {pod.v6:10} {pod.host_veth}")
 

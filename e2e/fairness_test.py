@@ -3,13 +3,11 @@
 
 import re
 import subprocess
-import sys
 import unittest
 
 import node
-from node import BIN, ROOT, Chain, Daemon, Peer, Pod, in_netns, top
+from node import BIN, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, serve, top
 
-TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
 FLOWS = 16384   # the table is small, so that the flood is many times its size
 FLOOD = 1_000_000
 SECONDS = 8
@@ -21,8 +19,7 @@ class FloodTest(unittest.TestCase):
         daemon = Daemon("--max-flows", str(FLOWS))
         near = Peer("near", 200)
         near.connect()
-        server = subprocess.Popen(in_netns("near", *TRAFFIC, "serve", "8080"), stdout=subprocess.PIPE, text=True)
-        self.assertEqual(server.stdout.readline(), "ready\n")
+        serve(in_netns("near"), 8080)
         chain = Chain()
         victim, attacker = Pod(chain, "shop", "victim").create(), Pod(chain, "shop", "attacker").create()
 

@@ -3,15 +3,12 @@
 
 import pathlib
 import signal
-import subprocess
-import sys
 import time
 import unittest
 
 import node
-from node import ROOT, Chain, Daemon, Peer, Pod, in_netns, run, top, wait_until
+from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top, wait_until
 
-TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
 PORT = 8080
 PINS = pathlib.Path("/sys/fs/bpf/podrtt")
 
@@ -21,8 +18,7 @@ def setUpModule():
     global NEAR
     NEAR = Peer("near", 200)
     NEAR.connect()
-    server = subprocess.Popen(in_netns("near", *TRAFFIC, "serve", PORT), stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
+    serve(in_netns("near"), PORT)
 
 
 def connect(pod, times=1):

@@ -50,6 +50,18 @@ def in_netns(name, *command):
     return ["nsenter", f"--net={NETNS / name}", *(str(word) for word in command)]
 
 
+# The command line of real TCP traffic, and of the server that it needs.
+TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
+
+
+def serve(enter, port):
+    """Starts the server of traffic.py where the command line `enter` leads, and waits until it answers."""
+    server = subprocess.Popen([*enter, *TRAFFIC, "serve", str(port)], stdout=subprocess.PIPE, text=True)
+    if server.stdout.readline() != "ready\n":
+        raise CommandFailed("a server did not start")
+    return server
+
+
 def prepare():
     """To be called once: turns the namespaces that e2e/isolate made into a node."""
     run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")

@@ -3,14 +3,12 @@
 
 import re
 import subprocess
-import sys
 import time
 import unittest
 
 import node
-from node import BIN, ROOT, Chain, Daemon, Peer, Pod, in_netns, run, top, wait_until
+from node import BIN, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top, wait_until
 
-TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
 PORT = 8080
 
 
@@ -18,8 +16,7 @@ def setUpModule():
     node.prepare()
     near = Peer("near", 200)
     near.connect()
-    server = subprocess.Popen(in_netns("near", *TRAFFIC, "serve", PORT), stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
+    serve(in_netns("near"), PORT)
     global NEAR
     NEAR = near
 

@@ -4,16 +4,13 @@ e2e/isolate."""
 
 import json
 import subprocess
-import sys
 import tempfile
 import unittest
 import urllib.parse
 import urllib.request
 
 import node
-from node import ROOT, Chain, Daemon, Peer, Pod, in_netns, top, wait_until
-
-TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
+from node import ROOT, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, serve, top, wait_until
 
 
 def query(expression):
@@ -55,8 +52,7 @@ class PrometheusTest(unittest.TestCase):
         daemon = Daemon()
         far = Peer("far", 203)
         far.connect_by_delay_line(3000, "/run/line.log")
-        server = subprocess.Popen(in_netns("far", *TRAFFIC, "serve", 8080), stdout=subprocess.PIPE, text=True)
-        self.assertEqual(server.stdout.readline(), "ready\n")
+        serve(in_netns("far"), 8080)
         pod = Pod(Chain(), "shop", "scraped").create()
         self.assertEqual(pod.popen(*TRAFFIC, "requests", far.v4, "8080", "5", "20").wait(60), 0)
 

@@ -7,7 +7,6 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,8 @@ import grpc
 import containerd
 import node
 import podman
-from node import ROOT, Daemon, Peer, in_netns, run, top, wait_until
+from node import ROOT, TRAFFIC, Daemon, Peer, in_netns, run, serve, top, wait_until
 
-TRAFFIC = [sys.executable, ROOT / "e2e/traffic.py"]
 PORT = 8080
 RANGES = {4: ("10.99.0.0/16", "0.0.0.0/0"), 6: ("fd99::/64", "::/0")}
 
@@ -49,14 +47,8 @@ def setUpModule():
     CONTAINERD = containerd.Containerd()
     NEAR = Peer("near", 200)
     NEAR.connect()
-    serve(in_netns("near", *TRAFFIC, "serve", PORT))
+    serve(in_netns("near"), PORT)
     DAEMON = Daemon("--grace-period", "1")
-
-
-def serve(command):
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
-    return server
 
 
 def requests(pod, address, connections=1):
@@ -148,7 +140,7 @@ class ContainerdTest(unittest.TestCase):
 
     def test_host_port_is_measured_behind_portmap(self):
         pod = self.run_measured("published", host_port=18080)
-        server = serve(["nsenter", f"--net={pod.netns}", *TRAFFIC, "serve", str(PORT)])
+        server = serve(["nsenter", f"--net={pod.netns}"], PORT)
         before = handshakes(pod, "pod")
         client = subprocess.run(in_netns("near", *TRAFFIC, "requests", "10.200.0.1", 18080, 5, 5), check=False)
         self.assertEqual(client.returncode, 0)

@@ -18,7 +18,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import node
-from node import BIN, ROOT, Daemon, Peer, Pod, add_netns, in_netns, run, wait_until
+from node import BIN, Daemon, Peer, Pod, add_netns, in_netns, run, serve, wait_until
 
 PORT = 8080
 IDLE_SECONDS, SCRAPES = 30, 60
@@ -107,9 +107,7 @@ def main():
     node.prepare()
     peer = Peer("peer", 200)
     peer.connect()
-    server = subprocess.Popen(in_netns("peer", sys.executable, ROOT / "e2e/traffic.py", "serve", PORT),
-                              stdout=subprocess.PIPE, text=True)
-    server.stdout.readline()
+    server = serve(in_netns("peer"), PORT)
     daemon = Daemon("--grace-period", "5", "--log-level", "warning")
     row("RSS before the first pod, MiB", f"{value(metrics()[1], 'process_resident_memory_bytes') / 2**20:.1f}")
 
