@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to pods from ADD to DEL. Run by e2e/isolate."""
 
+import json
 import re
 import subprocess
 import time
@@ -92,6 +93,37 @@ class PodTest(unittest.TestCase):
             for leg in ("network", "pod"):
                 self.assertGreater(count(pod, leg, "data"), 20 * number)
                 self.assertLessEqual(count(pod, leg, "data"), 30 * number)
+        pod.delete()
+
+    def test_program_runs_are_the_packets_of_the_veth(self):
+        run("sysctl", "-qw", "kernel.bpf_stats_enabled=1")
+        self.addCleanup(run, "sysctl", "-qw", "kernel.bpf_stats_enabled=0")
+        pod = Pod(Chain(), "shop", "counted").create()
+
+        def packets():
+            counters = json.loads(run("ip", "--json", "-s", "link", "show", "dev", pod.host_veth))[0]["stats64"]
+            return [counters[way]["packets"] for way in ("rx", "tx")]
+
+        def runs_and_packets():
+            """Of a moment in which no packet came between the two readings."""
+            before = packets()
+            time.sleep(0.1)
+            metrics = self.daemon.metrics()
+            runs = [re.search(rf'^podrtt_bpf_program_runs_total{{program="podrtt_{way}"}} (\S+)$', metrics, re.MULTILINE)
+                    for way in ("from_pod", "to_pod")]
+            time.sleep(0.1)
+            if packets() == before:
+                return [float(found.group(1)) if found else 0 for found in runs], before
+            return None
+
+        quiet = "a moment without packets"
+        time.sleep(0.5)  # until IPv6 has introduced itself
+        before = wait_until(runs_and_packets, quiet)
+        requests(pod, NEAR.v4, 3, 10)
+        after = wait_until(runs_and_packets, quiet)
+        runs, passed = ([now - then for now, then in zip(*pair)] for pair in zip(after, before))
+        self.assertEqual(runs, passed)
+        self.assertGreater(min(runs), 30)
         pod.delete()
 
     def test_deleted_pod_leaves_nothing_but_its_namespaces_total(self):
