@@ -13,27 +13,18 @@
 
 namespace podrtt
 {
-namespace
-{
-
-constexpr const char *names[] = {
-    PODRTT_PROGRAM_FROM_POD, PODRTT_PROGRAM_TO_POD, PODRTT_PROGRAM_POD_OUT, PODRTT_PROGRAM_POD_IN,
-    PODRTT_MAP_FLOWS,        PODRTT_MAP_HISTOGRAMS, PODRTT_MAP_PODS,        PODRTT_MAP_PEERS,
-    PODRTT_MAP_PEER_NAMES,   PODRTT_MAP_DROPS,      PODRTT_MAP_TOTALS,      PODRTT_MAP_JOURNAL,
-    PODRTT_MAP_SETTINGS,     PODRTT_MAP_EVENTS,
-};
-
-} // namespace
-
 Result<PinKeeper> PinKeeper::open(const Pins &pins)
 {
     PinKeeper keeper(pins);
-    for (const char *name : names) {
-        Fd fd(bpf_obj_get(pins.path(name).c_str()));
+    std::error_code error;
+    for (const auto &pin : std::filesystem::directory_iterator(pins.directory(), error)) {
+        Fd fd(bpf_obj_get(pin.path().c_str()));
         if (!fd)
-            return failure("open pinned object", pins.path(name), errno);
-        keeper.objects_.emplace_back(name, std::move(fd));
+            return failure("open pinned object", pin.path(), errno);
+        keeper.objects_.emplace_back(pin.path().filename(), std::move(fd));
     }
+    if (error)
+        return failure("list", pins.directory(), error.value());
     return keeper;
 }
 

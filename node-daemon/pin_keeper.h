@@ -17,7 +17,7 @@ namespace podrtt
 class PinKeeper
 {
 public:
-    // Everything must be pinned.
+    // Keeps what is pinned now.
     static Result<PinKeeper> open(const Pins &pins);
 
     // Whether something was missing, which is back now.
