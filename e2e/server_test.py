@@ -73,7 +73,7 @@ class ServerTest(unittest.TestCase):
         self.assertLess(time.monotonic() - start, 4)
         for client in sockets:
             client.close()
-        with ThreadPoolExecutor(16) as pool:
+        with ThreadPoolExecutor(60) as pool:
             self.assertEqual({status for status, _, _ in pool.map(lambda _: ask("/metrics"), range(300))}, {200})
         before = len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
         self.assertLess(before, 60)
