@@ -3,11 +3,12 @@
 
 import pathlib
 import signal
+import subprocess
 import time
 import unittest
 
 import node
-from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top, wait_until
+from node import BIN, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top, wait_until
 
 PORT = 8080
 PINS = pathlib.Path("/sys/fs/bpf/podrtt")
@@ -57,7 +58,7 @@ class FaultTest(unittest.TestCase):
 
     def test_pins_are_deleted(self):
         for pin in (PINS / "v1").iterdir():
-            pin.unlink()
+            pin.rmdir() if pin.is_dir() else pin.unlink()
         (PINS / "v1").rmdir()
         wait_until(lambda: self.repairs("pinned"), "the pins are back")
         self.assert_nothing_is_lost()
@@ -100,6 +101,16 @@ class FaultTest(unittest.TestCase):
         self.assertLess(time.monotonic() - start, 5)
         self.assert_nothing_is_lost()
 
+    def test_reader_of_events_is_killed(self):
+        """It leaves its lock's directory beside the pins."""
+        reader = subprocess.Popen([BIN / "podrttd", "stream"], stdout=subprocess.DEVNULL)
+        wait_until((PINS / "v1/stream").exists, "it reads")
+        reader.kill()
+        reader.wait()
+        self.daemon.stop()
+        self.daemon = Daemon("--grace-period", "1")
+        self.assert_nothing_is_lost()
+
     def test_cache_files_are_torn(self):
         cache = pathlib.Path("/var/lib/cni/results")
         run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/cni") if cache.parent.exists() else None
@@ -121,6 +132,7 @@ class FaultTest(unittest.TestCase):
         total = 'podrtt_namespace_tcp_handshake_seconds_count{namespace="shop",leg="network",peer="private"}'
         value = [line for line in self.daemon.metrics().splitlines() if line.startswith(total)]
         self.daemon.stop()
+        (PINS / "v1/stream").mkdir(exist_ok=True)  # as a reader of events leaves it
         (PINS / "v1").rename(PINS / "v0")
         connect(self.pod)  # counted by the old programs
         self.opened += 1

@@ -68,11 +68,21 @@ class SoakPod(Pod):
         return times - self.syn_retransmits(), times
 
 
-def metrics():
+URL = "http://127.0.0.1:9435/metrics"
+PROTOBUF = ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,"
+            "text/plain;version=0.0.4;q=0.3")
+
+
+def scrape(accept="text/plain"):
+    """How long it took, and what came."""
     start = time.monotonic()
-    with urllib.request.urlopen("http://127.0.0.1:9435/metrics", timeout=30) as answer:
-        text = answer.read().decode()
-    return time.monotonic() - start, text
+    with urllib.request.urlopen(urllib.request.Request(URL, headers={"Accept": accept}), timeout=30) as answer:
+        body = answer.read()
+    return time.monotonic() - start, body
+
+
+def metrics():
+    return scrape()[1].decode()
 
 
 def cpu_seconds(daemon):
@@ -109,7 +119,7 @@ def main():
     peer.connect()
     server = serve(in_netns("peer"), PORT)
     daemon = Daemon("--grace-period", "5", "--log-level", "warning")
-    row("RSS before the first pod, MiB", f"{value(metrics()[1], 'process_resident_memory_bytes') / 2**20:.1f}")
+    row("RSS before the first pod, MiB", f"{value(metrics(), 'process_resident_memory_bytes') / 2**20:.1f}")
 
     print(f"==> {options.pods} pods, {options.flows} connections", flush=True)
     with ThreadPoolExecutor(4) as pool:
@@ -118,10 +128,12 @@ def main():
     each = options.flows // len(pods)
     for pod in pods:
         pod.popen(BIN / "syn_flood", peer.v4, "9", each, 1, stdout=subprocess.DEVNULL).wait()
-    taken = [metrics() for _ in range(SCRAPES)]
-    text = taken[-1][1]
-    row("one scrape, median / largest, ms",
-        f"{statistics.median(t for t, _ in taken) * 1e3:.0f} / {max(t for t, _ in taken) * 1e3:.0f}", "at most 50")
+    for name, accept in (("text", "text/plain"), ("protobuf", PROTOBUF)):
+        taken = [scrape(accept) for _ in range(SCRAPES)]
+        row(f"one scrape, {name}, median / largest, ms",
+            f"{statistics.median(t for t, _ in taken) * 1e3:.0f} / {max(t for t, _ in taken) * 1e3:.0f}", "at most 50")
+        row(f"its size, {name}, KiB", f"{len(taken[-1][1]) / 1024:.0f}")
+    text = metrics()
     row("series", str(sum(not line.startswith("#") for line in text.splitlines())))
     row("RSS of the daemon, MiB", f"{value(text, 'process_resident_memory_bytes') / 2**20:.1f}", "at most 25")
     maps = sum(float(number) for number in re.findall(r"^podrtt_bpf_map_memory_bytes{\S+ (\S+)$", text, re.MULTILINE))
@@ -161,12 +173,12 @@ def main():
                 pending.add(pool.submit(come_and_go, number))
             time.sleep(max(0.0, start + number / options.churn - time.monotonic()))
             if number % 50 == 0:
-                now = handshakes(metrics()[1], "churn")
+                now = handshakes(metrics(), "churn")
                 decreases += now < last
                 last = now
     row("pods created and deleted", f"{done}", f"{done / (time.monotonic() - start):.1f} a second")
-    wait_until(lambda: 'namespace="churn",pod=' not in metrics()[1], "all pods of the churn are retired", 60)
-    text = metrics()[1]
+    wait_until(lambda: 'namespace="churn",pod=' not in metrics(), "all pods of the churn are retired", 60)
+    text = metrics()
     seen = handshakes(text, "churn")
     lost = max(0, least - seen) + max(0, seen - most)
     row("handshakes of the churn, opened / counted", f"{most} / {seen:.0f}")

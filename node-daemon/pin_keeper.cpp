@@ -18,6 +18,8 @@ Result<PinKeeper> PinKeeper::open(const Pins &pins)
     PinKeeper keeper(pins);
     std::error_code error;
     for (const auto &pin : std::filesystem::directory_iterator(pins.directory(), error)) {
+        if (pin.is_directory()) // where podrttd stream has its lock
+            continue;
         Fd fd(bpf_obj_get(pin.path().c_str()));
         if (!fd)
             return failure("open pinned object", pin.path(), errno);
