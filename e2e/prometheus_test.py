@@ -2,48 +2,11 @@
 """A real Prometheus, with the configuration from manifests/, scrapes a real daemon. Run by
 e2e/isolate."""
 
-import json
-import subprocess
-import tempfile
 import unittest
-import urllib.parse
-import urllib.request
 
 import node
-from node import ROOT, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, serve, top, wait_until
-
-
-def query(expression):
-    """The labels and the value of each result of an instant query."""
-    address = "http://127.0.0.1:9090/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-    with urllib.request.urlopen(address, timeout=10) as answer:
-        result = json.load(answer)["data"]["result"]
-    return [(series["metric"], float(series["value"][1]) if "value" in series else None) for series in result]
-
-
-def answers():
-    try:
-        return query("{__name__=~\"podrtt_tcp_rtt_seconds(_count)?\"}")
-    except OSError:
-        return None
-
-
-class Prometheus:
-    """One that has scraped the daemon, for as long as the block lasts."""
-
-    def __init__(self, *options):
-        self.command = ["prometheus", f"--config.file={ROOT}/manifests/prometheus.yml", *options,
-                        "--web.listen-address=127.0.0.1:9090", "--log.level=error"]
-
-    def __enter__(self):
-        self.storage = tempfile.TemporaryDirectory(dir="/run")
-        self.process = subprocess.Popen([*self.command, f"--storage.tsdb.path={self.storage.name}"])
-        wait_until(answers, "Prometheus has scraped podrttd", 60)
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(30)
-        self.storage.cleanup()
+from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, serve, top
+from prometheus import Prometheus, query
 
 
 class PrometheusTest(unittest.TestCase):

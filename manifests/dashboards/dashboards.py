@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The source of the Grafana dashboards beside this file.
+
+    dashboards.py           writes the JSON files
+    dashboards.py --check   fails if they are not what this source says
+"""
+
+import json
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+RTT, HANDSHAKE, FLOOR = "tcp_rtt_seconds", "tcp_handshake_seconds", "tcp_min_rtt_seconds"
+NODES = 'instance=~"$node"'
+
+
+# ---- queries ----------------------------------------------------------------------------------------
+# Prometheus keeps podrtt's histograms as native ones if it is told to, else as classic ones. One of the
+# two halves of a query finds nothing.
+
+def quantile(q, family, by, where):
+    return (f"histogram_quantile({q}, sum by ({by}) (rate(podrtt_{family}{{{where}}}[$__rate_interval]))) or "
+            f"histogram_quantile({q}, sum by ({by + ', ' if by else ''}le) "
+            f"(rate(podrtt_{family}_bucket{{{where}}}[$__rate_interval])))")
+
+
+def samples(family, by, where):
+    return (f"sum by ({by}) (histogram_count(rate(podrtt_{family}{{{where}}}[$__rate_interval]))) or "
+            f"sum by ({by}) (rate(podrtt_{family}_count{{{where}}}[$__rate_interval]))")
+
+
+def heat_targets(family, where):
+    native = f"sum(rate(podrtt_{family}{{{where}}}[$__rate_interval]))"
+    classic = f"sum by (le) (rate(podrtt_{family}_bucket{{{where}}}[$__rate_interval])) unless on () {native}"
+    return [target(native, "native"), target(classic, "{{le}}", format="heatmap")]
+
+
+def target(expression, legend="", **options):
+    return {"datasource": DATASOURCE, "expr": expression, "legendFormat": legend or "__auto", "editorMode": "code",
+            "range": True, **options}
+
+
+def instant(expression):
+    return target(expression, format="table", instant=True, range=False)
+
+
+# ---- panels -----------------------------------------------------------------------------------------
+
+def panel(kind, title, description, targets, unit="s", width=12, height=8, links=(), **more):
+    for name, one in zip("ABCDEFGH", targets):
+        one["refId"] = name
+    custom = more.pop("custom", {})
+    steps = more.pop("steps", None)
+    return {
+        "type": kind, "title": title, "description": description, "datasource": DATASOURCE, "targets": targets,
+        "gridPos": {"w": width, "h": height},
+        "fieldConfig": {
+            "defaults": {
+                "unit": unit, "custom": custom, "links": list(links),
+                "thresholds": {"mode": "absolute", "steps": steps or [{"color": "green", "value": None}]},
+                **({"color": {"mode": "thresholds"}} if steps else {}),
+            },
+            "overrides": more.pop("overrides", []),
+        },
+        **more,
+    }
+
+
+def above(orange, red):
+    return [{"color": "green", "value": None}, {"color": "orange", "value": orange}, {"color": "red", "value": red}]
+
+
+def graph(title, description, *targets, logarithmic=True, **more):
+    """Times on a logarithmic axis: microseconds and seconds are both of interest."""
+    custom = {"lineWidth": 1, "fillOpacity": 5, "showPoints": "never", "spanNulls": False}
+    if logarithmic:
+        custom["scaleDistribution"] = {"type": "log", "log": 10}
+    return panel("timeseries", title, description, list(targets), custom=custom,
+                 options={"legend": {"displayMode": "list", "placement": "bottom"},
+                          "tooltip": {"mode": "multi", "sort": "desc"}}, **more)
+
+
+def stat(title, description, expression, unit="short", steps=None, legend=""):
+    return panel("stat", title, description, [target(expression, legend, instant=True, range=False)], unit=unit, width=4,
+                 height=4, steps=steps,
+                 options={"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "none"})
+
+
+def heat_map(title, description, family, where, **more):
+    return panel("heatmap", title, description, heat_targets(family, where),
+                 options={"calculate": False, "yAxis": {"unit": "s"}, "cellGap": 0,
+                          "color": {"mode": "scheme", "scheme": "Oranges", "scale": "exponential", "exponent": 0.5},
+                          "tooltip": {"show": True, "yHistogram": True}}, **more)
+
+
+def table(title, description, columns, join, links=(), **more):
+    """A column for each query; rows are joined by their labels."""
+    names = {f"Value #{letter}": column for letter, (column, _) in zip("ABCDEFGH", columns)}
+    return panel("table", title, description, [instant(expression) for _, expression in columns], width=24, height=9,
+                 links=links, custom={"filterable": True},
+                 transformations=[{"id": "merge", "options": {}},
+                                  {"id": "organize", "options": {"excludeByName": {"Time": True},
+                                                                 "renameByName": names}}],
+                 options={"sortBy": [{"displayName": columns[0][0], "desc": True}]},
+                 overrides=[{"matcher": {"id": "byName", "options": label},
+                             "properties": [{"id": "unit", "value": "string"}]} for label in join], **more)
+
+
+def row(title):
+    return {"type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": {"w": 24, "h": 1}}
+
+
+# ---- dashboards -------------------------------------------------------------------------------------
+
+def variable(name, label, query, multi=False, include_all=False):
+    return {"type": "query", "name": name, "label": label, "datasource": DATASOURCE,
+            "query": {"query": query, "refId": name}, "definition": query, "refresh": 2, "sort": 1, "multi": multi,
+            "includeAll": include_all, **({"allValue": ".*"} if include_all else {})}
+
+
+VARIABLES = {
+    "node": variable("node", "Node", "label_values(podrtt_build_info, instance)", multi=True, include_all=True),
+    "namespace": variable("namespace", "Namespace", 'label_values(podrtt_pod_info{instance=~"$node"}, namespace)'),
+    "pod": variable("pod", "Pod", 'label_values(podrtt_pod_info{instance=~"$node", namespace="$namespace"}, pod)'),
+}
+
+TITLES = {"cluster": "podrtt / Cluster", "namespace": "podrtt / Namespace", "pod": "podrtt / Pod",
+          "podrtt": "podrtt / podrtt itself"}
+
+
+def dashboard(name, description, variables, panels):
+    x = y = tallest = 0
+    for number, one in enumerate(panels, 1):
+        width, height = one["gridPos"]["w"], one["gridPos"]["h"]
+        if x + width > 24:
+            x, y, tallest = 0, y + tallest, 0
+        one["gridPos"].update(x=x, y=y)
+        one["id"] = number
+        x, tallest = x + width, max(tallest, height)
+    source = {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus"}
+    return {
+        "uid": f"podrtt-{name}", "title": TITLES[name], "description": description, "tags": ["podrtt"],
+        "schemaVersion": 39, "version": 1, "editable": True, "graphTooltip": 1, "timezone": "browser", "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "links": [{"type": "dashboards", "title": "podrtt", "tags": ["podrtt"], "asDropdown": True, "includeVars": True,
+                   "keepTime": True}],
+        "templating": {"list": [source, *(VARIABLES[variable] for variable in variables)]},
+        "annotations": {"list": []},
+        "panels": panels,
+    }
+
+
+def link(name, *labels):
+    values = "".join(f"&var-{label}=${{__field.labels.{label}}}" for label in labels)
+    return {"title": TITLES[name], "url": f"/d/podrtt-{name}?${{__url_time_range}}&${{node:queryparam}}{values}"}
+
+
+def row_link(name, *labels):
+    values = "".join(f"&var-{label}=${{__data.fields.{label}}}" for label in labels)
+    return {"title": TITLES[name], "url": f"/d/podrtt-{name}?${{__url_time_range}}&${{node:queryparam}}{values}"}
+
+
+def cluster():
+    network, both = f'{NODES}, leg="network"', NODES
+    to_namespace = [link("namespace", "namespace")]
+    return dashboard("cluster", "Latency of all pods, by namespace.", ["node"], [
+        stat("Nodes", "Nodes whose podrttd is scraped.", f"count(podrtt_build_info{{{NODES}}})"),
+        stat("Pods measured", "Pods that podrtt's programs are attached to.", f"sum(podrtt_pod_attached{{{NODES}}})"),
+        stat("Pods not measured", "See the dashboard podrtt itself for the reasons.",
+             f"count(podrtt_pod_attached{{{NODES}}} == 0) or vector(0)", steps=above(1, 10)),
+        stat("Path, median", "Median of the floor of the network leg: the network itself, without anybody's waiting.",
+             quantile(0.5, f"namespace_{FLOOR}", "", network), unit="s", steps=above(0.005, 0.05)),
+        stat("Data, p99", "99th percentile from data to its acknowledgement, network leg: what applications feel.",
+             quantile(0.99, f"namespace_{RTT}", "", network), unit="s", steps=above(0.1, 1)),
+        stat("Samples", "Samples of data in a second.", f"sum({samples(f'namespace_{RTT}', '', both)})", unit="cps"),
+        row("Network leg"),
+        graph("Path by namespace, median", "Median of the smallest time of each connection in 10 s.",
+              target(quantile(0.5, f"namespace_{FLOOR}", "namespace", network), "{{namespace}}"), links=to_namespace),
+        graph("Data by namespace, p99", "From data to its acknowledgement. Holds the peer's thinking time and delayed "
+              "acknowledgements, where a request is answered late.",
+              target(quantile(0.99, f"namespace_{RTT}", "namespace", network), "{{namespace}}"), links=to_namespace),
+        graph("Handshakes by namespace, p99", "SYN to SYN-ACK.",
+              target(quantile(0.99, f"namespace_{HANDSHAKE}", "namespace", network), "{{namespace}}"),
+              links=to_namespace),
+        graph("Path by peer class, median", "A class that rises alone is that network; all of them, the node's own.",
+              target(quantile(0.5, f"namespace_{FLOOR}", "peer", network), "{{peer}}")),
+        heat_map("All samples of data", "Samples in a second, by time.", f"namespace_{RTT}", network),
+        heat_map("All handshakes", "Handshakes in a second, by time.", f"namespace_{HANDSHAKE}", network),
+        row("Pods"),
+        table("Worst pods, network leg", "The 20 pods whose data is acknowledged latest.", [
+            ("p99", f"topk(20, {quantile(0.99, RTT, 'namespace, pod', network)})"),
+        ], ["namespace", "pod"], links=[row_link("pod", "namespace", "pod")]),
+        table("Worst pods, pod leg", "The 20 pods whose own stack answers latest: they get no CPU.", [
+            ("p99", "topk(20, " + quantile(0.99, FLOOR, "namespace, pod", f'{NODES}, leg="pod"') + ")"),
+        ], ["namespace", "pod"], links=[row_link("pod", "namespace", "pod")]),
+    ])
+
+
+def namespace():
+    inside = f'{NODES}, namespace="$namespace"'
+    network, pod = f'{inside}, leg="network"', f'{inside}, leg="pod"'
+    to_pod = [link("pod", "namespace", "pod")]
+    by_pod = "namespace, pod"
+    return dashboard("namespace", "Latency of the pods of one namespace.", ["node", "namespace"], [
+        graph("Path by pod, median, network leg", "Median of the smallest time of each connection in 10 s.",
+              target(quantile(0.5, FLOOR, by_pod, network), "{{pod}}"), links=to_pod),
+        graph("Data by pod, p99, network leg", "From data to its acknowledgement.",
+              target(quantile(0.99, RTT, by_pod, network), "{{pod}}"), links=to_pod),
+        graph("Path by pod, median, pod leg", "The way through the pod's own stack: rises where the pod gets no CPU.",
+              target(quantile(0.5, FLOOR, by_pod, pod), "{{pod}}"), links=to_pod),
+        graph("Data by pod, p99, pod leg", "From data to the acknowledgement by the pod's kernel or application.",
+              target(quantile(0.99, RTT, by_pod, pod), "{{pod}}"), links=to_pod),
+        graph("Handshakes by pod, p99, network leg", "SYN to SYN-ACK.",
+              target(quantile(0.99, HANDSHAKE, by_pod, network), "{{pod}}"), links=to_pod),
+        graph("Path by peer class, median, network leg", "Of the namespace, with pods that are gone.",
+              target(quantile(0.5, f"namespace_{FLOOR}", "peer", network), "{{peer}}")),
+        heat_map("Samples of data, network leg", "Of the namespace, in a second.", f"namespace_{RTT}", network),
+        heat_map("Samples of data, pod leg", "Of the namespace, in a second.", f"namespace_{RTT}", pod),
+        table("Pods, network leg", "All pods of the namespace.", [
+            ("Data, p99", quantile(0.99, RTT, by_pod, network)),
+            ("Data, p50", quantile(0.5, RTT, by_pod, network)),
+            ("Path, p50", quantile(0.5, FLOOR, by_pod, network)),
+            ("Handshake, p50", quantile(0.5, HANDSHAKE, by_pod, network)),
+        ], ["namespace", "pod"], links=[row_link("pod", "namespace", "pod")]),
+    ])
+
+
+def legs(title, description, family, quantiles, where):
+    """The same graph for both legs, side by side."""
+    return [graph(f"{title}, {leg} leg", description,
+                  *(target(quantile(q, family, "", f'{where}, leg="{leg}"'), f"p{q * 100:g}") for q in quantiles))
+            for leg in ("network", "pod")]
+
+
+def pod():
+    this = f'{NODES}, namespace="$namespace", pod="$pod"'
+    return dashboard("pod", "Latency of one pod: the network on the left, the pod itself on the right.",
+                     ["node", "namespace", "pod"], [
+        *legs("Data", "From data to its acknowledgement: what the application feels.", RTT, (0.5, 0.9, 0.99), this),
+        *legs("Path", "The smallest time of each connection in 10 s: without anybody's waiting.", FLOOR, (0.5, 0.99), this),
+        *legs("Handshakes", "SYN to SYN-ACK, and SYN-ACK to ACK.", HANDSHAKE, (0.5, 0.99), this),
+        *(heat_map(f"Samples of data, {leg} leg", "In a second.", RTT, f'{this}, leg="{leg}"') for leg in ("network", "pod")),
+        graph("Path by peer class, median", "Network leg.",
+              target(quantile(0.5, FLOOR, "peer", f'{this}, leg="network"'), "{{peer}}")),
+        graph("Data by peer class, p99", "Network leg.",
+              target(quantile(0.99, RTT, "peer", f'{this}, leg="network"'), "{{peer}}")),
+        graph("Connections", "Opened in a second, by how answers are matched. None: only one direction passes by.",
+              target(f"sum by (matching) (rate(podrtt_pod_flows_total{{{this}}}[$__rate_interval]))", "{{matching}}"),
+              unit="cps", logarithmic=False),
+        graph("Samples of data", "In a second, by leg.", target(samples(RTT, "leg", this), "{{leg}}"), unit="cps",
+              logarithmic=False),
+        table("Identity", "As the container runtime gave it.", [("measured", f"podrtt_pod_info{{{this}}}")], []),
+    ])
+
+
+def podrtt():
+    def rate(family, by):
+        return target(f"sum by ({by}) (rate(podrtt_{family}{{{NODES}}}[$__rate_interval]))", f"{{{{{by}}}}}")
+
+    def by_node(expression):
+        return target(expression, "{{instance}}")
+
+    return dashboard("podrtt", "What podrtt costs, and what it does not see.", ["node"], [
+        stat("Versions", "Of podrttd, on how many nodes each.", f"count by (version) (podrtt_build_info{{{NODES}}})",
+             legend="{{version}}"),
+        stat("Not scraped", "Nodes whose podrttd did not answer the last scrape.",
+             'count(up{job=~".*podrtt.*"} == 0) or vector(0)', steps=above(1, 3)),
+        stat("Pods not measured", "By the daemon's last pass.",
+             f"count(podrtt_pod_attached{{{NODES}}} == 0) or vector(0)", steps=above(1, 10)),
+        stat("Plugin missing", "Nodes where podrttd should keep the plugin installed and cannot.",
+             f"count(podrtt_plugin_installed{{{NODES}}} == 0) or vector(0)", steps=above(1, 3)),
+        stat("Samples left out", "In the last hour: times over 64 s, and no room for a histogram.",
+             f"sum(increase(podrtt_dropped_samples_total{{{NODES}}}[1h]))", steps=above(1, 1000)),
+        stat("Fullest map", "Of all nodes.",
+             f"max(podrtt_bpf_map_entries{{{NODES}}} / podrtt_bpf_map_capacity)", unit="percentunit", steps=above(0.8, 0.95)),
+        row("Coverage"),
+        graph("Pods by attachment", "The form, or the reason why a pod is not measured.",
+              target(f"count by (reason) (podrtt_pod_attached{{{NODES}}})", "{{reason}}"), unit="short", logarithmic=False),
+        graph("Additions that failed", "Interfaces that the plugin could not attach to; the daemon does it later.",
+              rate("unmeasured_adds_total", "reason"), unit="cps", logarithmic=False),
+        graph("Repairs", "What the daemon has set right.", rate("repairs_total", "repair"), unit="cps", logarithmic=False),
+        graph("Packets left alone", "Fragments, and headers that cannot be.", rate("ignored_packets_total", "reason"),
+              unit="pps", logarithmic=False),
+        row("Cost"),
+        graph("Time for a packet", "Only while the kernel counts it (sysctl kernel.bpf_stats_enabled=1), which itself "
+              "costs about as much as the program.",
+              target(f"sum by (program) (rate(podrtt_bpf_program_run_seconds_total{{{NODES}}}[$__rate_interval])) / "
+                     f"sum by (program) (rate(podrtt_bpf_program_runs_total{{{NODES}}}[$__rate_interval]))", "{{program}}"),
+              logarithmic=False),
+        graph("CPU time of podrttd", "Of one core.",
+              by_node(f"rate(process_cpu_seconds_total{{{NODES}}}[$__rate_interval]) and on (instance) podrtt_build_info"),
+              unit="percentunit", logarithmic=False),
+        graph("Memory of podrttd", "Resident, without the BPF maps.",
+              by_node(f"process_resident_memory_bytes{{{NODES}}} and on (instance) podrtt_build_info"), unit="bytes",
+              logarithmic=False),
+        graph("Memory of the BPF maps", "As the kernel accounts for it; the same on every node.",
+              target(f"max by (map) (podrtt_bpf_map_memory_bytes{{{NODES}}})", "{{map}}"), unit="bytes",
+              logarithmic=False),
+        graph("How full the maps are", "The fullest of all nodes.",
+              target(f"max by (map) (podrtt_bpf_map_entries{{{NODES}}} / podrtt_bpf_map_capacity)", "{{map}}"),
+              unit="percentunit", logarithmic=False),
+        graph("Scrapes", "How long they take.",
+              by_node(f"scrape_duration_seconds{{{NODES}}} and on (instance) podrtt_build_info"), logarithmic=False),
+    ])
+
+
+def main():
+    if sys.argv[1:] not in ([], ["--check"]):
+        sys.exit(__doc__)
+    stale = []
+    for name, make in (("cluster", cluster), ("namespace", namespace), ("pod", pod), ("podrtt", podrtt)):
+        path, text = HERE / f"{name}.json", json.dumps(make(), indent=2) + "\n"
+        if not sys.argv[1:]:
+            path.write_text(text, encoding="ascii")
+        elif not path.exists() or path.read_text(encoding="ascii") != text:
+            stale.append(path.name)
+    if stale:
+        sys.exit(f"{', '.join(stale)}: not what dashboards.py says; run manifests/dashboards/dashboards.py")
+
+
+if __name__ == "__main__":
+    main()
