@@ -14,7 +14,8 @@ namespace
 
 constexpr const char *usual_mount_point = "/sys/fs/bpf";
 
-// Whether the path, or the nearest directory above it that exists, is on a bpffs.
+} // namespace
+
 bool is_on_bpffs(std::filesystem::path path)
 {
     std::error_code error; // what cannot be seen is taken for missing
@@ -23,8 +24,6 @@ bool is_on_bpffs(std::filesystem::path path)
     struct statfs info;
     return statfs(path.c_str(), &info) == 0 && info.f_type == BPF_FS_MAGIC;
 }
-
-} // namespace
 
 Result<bool> ensure_bpffs(const std::filesystem::path &pin_path)
 {

@@ -2,11 +2,15 @@
 #include "lock.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 namespace podrtt
 {
@@ -24,6 +28,21 @@ Result<Fd> lock_directory(const std::string &directory, const std::string &holde
         return failure("lock directory", directory,
                        errno == EWOULDBLOCK ? holder : std::string(std::strerror(errno)));
     return fd;
+}
+
+bool is_directory_locked(const std::string &directory)
+{
+    struct stat status = {};
+    if (stat(directory.c_str(), &status) != 0)
+        return false;
+    // "1: FLOCK  ADVISORY  WRITE 1234 00:1f:5678 0 EOF" (proc(5))
+    const std::string file =
+        fmt::format(" {:02x}:{:02x}:{} ", major(status.st_dev), minor(status.st_dev), status.st_ino);
+    std::ifstream locks("/proc/locks");
+    for (std::string line; std::getline(locks, line);)
+        if (line.find(": FLOCK ") != std::string::npos && line.find(file) != std::string::npos)
+            return true;
+    return false;
 }
 
 } // namespace podrtt

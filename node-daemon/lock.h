@@ -13,4 +13,7 @@ namespace podrtt
 // directory, because a bpffs has no plain files. `holder` is who has it if this fails.
 Result<Fd> lock_directory(const std::string &directory, const std::string &holder);
 
+// Whether somebody holds that lock, without touching it: he must be in this PID namespace, or below.
+bool is_directory_locked(const std::string &directory);
+
 } // namespace podrtt

@@ -6,7 +6,9 @@
 #include <iostream>
 
 #include "daemon.h"
+#include "doctor.h"
 #include "options.h"
+#include "status.h"
 #include "stream.h"
 #include "top.h"
 
@@ -46,6 +48,12 @@ int main(int argc, char **argv)
         break;
     case podrtt::Subcommand::uninstall:
         done = podrtt::uninstall(options->install, std::cout);
+        break;
+    case podrtt::Subcommand::status:
+        done = podrtt::status(pins, options->status, std::cout);
+        break;
+    case podrtt::Subcommand::doctor:
+        done = podrtt::doctor(pins, options->doctor, std::cout);
         break;
     case podrtt::Subcommand::stream:
         done = podrtt::stream(pins, options->stream, std::cout);

@@ -12,12 +12,17 @@ namespace podrtt
 namespace
 {
 
-void add_install_options(CLI::App &command, InstallOptions &options)
+void add_directory_options(CLI::App &command, InstallOptions &options)
 {
     command.add_option("--cni-conf-dir", options.conf_dir, "Where the runtime reads CNI configurations")
         ->capture_default_str();
     command.add_option("--cni-bin-dir", options.bin_dir, "Where the runtime looks for plugins")
         ->capture_default_str();
+}
+
+void add_install_options(CLI::App &command, InstallOptions &options)
+{
+    add_directory_options(command, options);
     command.add_option("--plugin", options.plugin,
                        "The plugin to copy; the one beside this executable if not said");
     command.add_flag(
@@ -130,6 +135,17 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     stream->add_option("--namespace", options.stream.name_space, "Only of pods in this namespace");
     stream->add_option("--pod", options.stream.pod, "Only of the pod of this name");
 
+    CLI::App *status = app.add_subcommand("status", "Show what podrtt does on this node");
+    add_directory_options(*status, options.status.installation);
+    status->add_flag("--json", options.status.json, "Print JSON");
+
+    CLI::App *doctor = app.add_subcommand(
+        "doctor",
+        "Look for what is missing or in the way, and say what to do; fails if something is wrong");
+    add_directory_options(*doctor, options.doctor.installation);
+    doctor->add_option("--cni-cache-dir", options.doctor.cni_cache, "libcni's cache")
+        ->capture_default_str();
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {
@@ -137,6 +153,8 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     }
     options.subcommand = top->parsed()         ? Subcommand::top
                          : stream->parsed()    ? Subcommand::stream
+                         : status->parsed()    ? Subcommand::status
+                         : doctor->parsed()    ? Subcommand::doctor
                          : install->parsed()   ? Subcommand::install
                          : uninstall->parsed() ? Subcommand::uninstall
                                                : Subcommand::run;

@@ -41,7 +41,17 @@ struct StreamOptions {
     std::string pod;        // only the pod of this name; empty: all
 };
 
-enum class Subcommand { run, top, stream, install, uninstall };
+struct StatusOptions {
+    InstallOptions installation; // where the plugin should be
+    bool json = false;
+};
+
+struct DoctorOptions {
+    InstallOptions installation;
+    std::filesystem::path cni_cache = RunOptions().cni_cache;
+};
+
+enum class Subcommand { run, top, stream, status, doctor, install, uninstall };
 
 struct Options {
     Subcommand subcommand = Subcommand::run;
@@ -49,6 +59,8 @@ struct Options {
     RunOptions run;
     TopOptions top;
     StreamOptions stream;
+    StatusOptions status;
+    DoctorOptions doctor;
     InstallOptions install; // or to be undone
 };
 

@@ -23,4 +23,11 @@ Result<Fd> open_map(const std::string &path, std::uint32_t key_size, std::uint32
     return fd;
 }
 
+std::uint32_t map_capacity(int fd)
+{
+    bpf_map_info info = {};
+    std::uint32_t length = sizeof(info);
+    return bpf_obj_get_info_by_fd(fd, &info, &length) == 0 ? info.max_entries : 0;
+}
+
 } // namespace podrtt

@@ -22,6 +22,9 @@ namespace podrtt
 // Opens a pinned map and checks that keys and values have the sizes expected.
 Result<Fd> open_map(const std::string &path, std::uint32_t key_size, std::uint32_t value_size);
 
+// Elements that a map has room for.
+std::uint32_t map_capacity(int fd);
+
 // A map of the kernel. Thread-safe, as the kernel's operations are. Every element is
 // read and written whole, but not atomically against programs that add to it.
 template <typename Key, typename Value>
@@ -118,6 +121,7 @@ public:
     }
 
     int fd() const { return fd_.get(); }
+    std::uint32_t capacity() const { return map_capacity(fd()); }
 
 private:
     static constexpr std::size_t first_batch = 32;

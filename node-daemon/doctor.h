@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <iosfwd>
+
+#include "error.h"
+#include "options.h"
+#include "pins.h"
+
+namespace podrtt
+{
+
+// Looks at everything on the node that podrtt needs or that is known to be in its way, and prints a
+// line for each, with what to do about it. Changes nothing. An error if something is wrong.
+Result<void> doctor(const Pins &pins, const DoctorOptions &options, std::ostream &out);
+
+} // namespace podrtt

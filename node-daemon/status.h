@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What podrtt does on this node, as somebody beside the daemon finds it: in the pins, the kernel and
+// the runtime's directories. Changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "error.h"
+#include "install.h"
+#include "options.h"
+#include "pins.h"
+
+namespace podrtt
+{
+
+struct PodStatus {
+    std::string name_space;
+    std::string pod;
+    std::string host_interface;
+    bool attached = false; // programs of podrtt are on both directions
+    std::string reason;    // if not, or if that cannot be found out
+    bool one_way = false;  // connections were met of which only one direction passes by
+};
+
+struct MapStatus {
+    const char *name;
+    std::size_t entries;
+    std::uint32_t capacity;
+
+    double share() const { return static_cast<double>(entries) / capacity; }
+};
+
+struct PluginStatus {
+    bool in_place = false;
+    std::string missing; // what podrttd install would do, or why it cannot
+};
+
+struct Status {
+    bool daemon_runs = false;
+    PluginStatus plugin;
+    std::vector<PodStatus> pods; // that live
+    std::vector<MapStatus> maps;
+    std::vector<std::pair<std::string, std::uint64_t>> drops; // by the name that metrics have
+    std::uint64_t samples = 0;                                // of data, of pods and namespaces
+
+    // An error if there are no pins of this layout.
+    static Result<Status> take(const Pins &pins, const InstallOptions &options);
+};
+
+// Prints the status, for people or as JSON.
+Result<void> status(const Pins &pins, const StatusOptions &options, std::ostream &out);
+
+} // namespace podrtt
