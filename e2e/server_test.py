@@ -3,6 +3,7 @@
 
 import base64
 import http.client
+import json
 import os
 import pathlib
 import socket
@@ -55,61 +56,127 @@ class ServerTest(unittest.TestCase):
                 if status == 405:
                     self.assertIn("GET", headers["Allow"])
         self.assertEqual(ask("/metrics", "HEAD")[:2], (200, ""))
-        for path in ("/", "/metrics/", "/etc/passwd", "/../../etc/passwd", "/%00"):
+        for path in ("/metrics/", "/etc/passwd", "/../../etc/passwd", "/page"):
             with self.subTest(path):
                 self.assertGreaterEqual(ask(path)[0], 400)
 
     def test_clients_that_are_slow_or_broken_do_not_hurt(self):
+        """They send parts of requests, a byte now and then, something else, too much; and read nothing."""
+        starts = (b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n", b"\x16\x03\x01\x02\x00", b"G" * 100000,
+                  b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
         sockets = []
-        for start in (b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n", b"\x16\x03\x01\x02\x00", b"G" * 100000) * 5:
-            client = socket.create_connection((HOST, PORT))
+        for start in starts * 40:
+            client = socket.create_connection((HOST, PORT), source_address=("127.0.0.2", 0))
+            client.settimeout(1)
             try:
                 client.sendall(start)
             except OSError:
                 pass  # refused already
             sockets.append(client)
-        start = time.monotonic()
-        self.assertEqual(ask("/metrics")[0], 200)
-        self.assertLess(time.monotonic() - start, 4)
+        for _ in range(20):
+            for client in sockets:
+                try:
+                    client.send(b"x")
+                except OSError:
+                    pass
+            start = time.monotonic()
+            self.assertEqual(ask("/metrics")[0], 200)
+            self.assertLess(time.monotonic() - start, 1)
         for client in sockets:
             client.close()
+
+    def test_no_address_takes_all_connections(self):
+        clients = [socket.create_connection((HOST, PORT), source_address=("127.0.0.3", 0)) for _ in range(600)]
+        self.assertEqual(ask("/metrics")[0], 200)
+        self.assertLess(len(os.listdir(f"/proc/{self.daemon.process.pid}/fd")), 300)
+        for client in clients:
+            client.close()
+
+    def test_many_clients(self):
         with ThreadPoolExecutor(60) as pool:
             self.assertEqual({status for status, _, _ in pool.map(lambda _: ask("/metrics"), range(300))}, {200})
-        before = len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
-        self.assertLess(before, 60)
+        self.assertLess(len(os.listdir(f"/proc/{self.daemon.process.pid}/fd")), 60)
+
+    def test_page_comes_whole_and_brings_nothing_from_elsewhere(self):
+        for path, content_type in (("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")):
+            status, body, headers = ask(path)
+            self.assertEqual(status, 200)
+            self.assertTrue(headers["Content-Type"].startswith(content_type))
+            self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
+            self.assertNotIn("http", body)
+        status, body, _ = ask("/pods.json")
+        self.assertEqual((status, json.loads(body)["pods"]), (200, []))
+
+
+def make_certificate(name):
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+        "-keyout", f"/run/{name}.key", "-out", f"/run/{name}.pem", "-subj", f"/CN={name}", "-addext",
+        "subjectAltName=IP:127.0.0.1")
 
 
 class WebConfigTest(unittest.TestCase):
+    def setUp(self):
+        make_certificate("podrttd")
+        self.daemon = None
+
+    def tearDown(self):
+        if self.daemon:
+            self.daemon.terminate()
+            self.assertEqual(self.daemon.wait(10), 0)
+
+    def start(self, text):
+        pathlib.Path("/run/web.yml").write_text(text, encoding="ascii")
+        self.daemon = subprocess.Popen([BIN / "podrttd", "run", "--web.config.file", "/run/web.yml"])
+
+    @staticmethod
+    def status(path, credentials=None, certificate=None, version=None):
+        """Over TLS; None if there is no connection."""
+        context = ssl.create_default_context(cafile="/run/podrttd.pem")
+        if certificate:
+            context.load_cert_chain(f"/run/{certificate}.pem", f"/run/{certificate}.key")
+        if version:
+            context.maximum_version = version
+        connection = http.client.HTTPSConnection(HOST, PORT, timeout=15, context=context)
+        headers = {"Authorization": "Basic " + base64.b64encode(credentials).decode()} if credentials else {}
+        try:
+            connection.request("GET", path, headers=headers)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return None
+
     def test_tls_and_users(self):
-        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-            "-keyout", "/run/key.pem", "-out", "/run/cert.pem", "-subj", "/CN=podrttd", "-addext",
-            "subjectAltName=IP:127.0.0.1")
         # bcrypt of "secret"
         users = "{anna: $2y$05$JOe1hDjRY2HkO3ynxRXAaOto1KXSddXvzSq.zKouNxF6f1LyzwlHi}"
-        pathlib.Path("/run/web.yml").write_text(
-            "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"
-            f"basic_auth_users: {users}\nauth_excluded_paths: [/healthz]\n", encoding="ascii")
-        daemon = subprocess.Popen([BIN / "podrttd", "run", "--web.config.file", "/run/web.yml"])
-        context = ssl.create_default_context(cafile="/run/cert.pem")
-
-        def status(path, credentials=None):
-            connection = http.client.HTTPSConnection(HOST, PORT, timeout=15, context=context)
-            headers = {"Authorization": "Basic " + base64.b64encode(credentials).decode()} if credentials else {}
-            try:
-                connection.request("GET", path, headers=headers)
-                return connection.getresponse().status
-            except ConnectionError:
-                return None
-
-        wait_until(lambda: status("/healthz") == 200, "it serves over TLS")
-        self.assertEqual(status("/metrics"), 401)
-        self.assertEqual(status("/metrics", b"anna:wrong"), 401)
-        self.assertEqual(status("/metrics", b"anna:secret"), 200)
-        self.assertEqual(status("/metrics", b"anna:secret"), 200)
+        self.start("tls_server_config: {cert_file: podrttd.pem, key_file: podrttd.key}\n"
+                   f"basic_auth_users: {users}\nauth_excluded_paths: [/healthz]\n")
+        wait_until(lambda: self.status("/healthz") == 200, "it serves over TLS")
+        for path in ("/metrics", "/", "/pods.json"):
+            self.assertEqual(self.status(path), 401)
+        self.assertEqual(self.status("/metrics", b"anna:wrong"), 401)
+        self.assertEqual(self.status("/metrics", b"anna:secret"), 200)
+        self.assertEqual(self.status("/metrics", b"anna:secret"), 200)
         with self.assertRaises((http.client.HTTPException, OSError)):
             ask("/metrics")  # without TLS
-        daemon.terminate()
-        self.assertEqual(daemon.wait(10), 0)
+
+    def test_a_renewed_certificate_counts_at_once(self):
+        self.start("tls_server_config: {cert_file: podrttd.pem, key_file: podrttd.key, min_version: TLS13}\n")
+        wait_until(lambda: self.status("/healthz") == 200, "it serves over TLS")
+        self.assertIsNone(self.status("/healthz", version=ssl.TLSVersion.TLSv1_2))
+        make_certificate("podrttd")  # the client trusts no other from now on
+        self.assertEqual(self.status("/healthz"), 200)
+        pathlib.Path("/run/podrttd.key").write_text("half", encoding="ascii")
+        self.assertIsNone(self.status("/healthz"))
+        make_certificate("podrttd")
+        self.assertEqual(self.status("/healthz"), 200)
+
+    def test_clients_need_a_certificate(self):
+        make_certificate("known")
+        make_certificate("unknown")
+        self.start("tls_server_config: {cert_file: podrttd.pem, key_file: podrttd.key, client_ca_file: known.pem,"
+                   " client_auth_type: RequireAndVerifyClientCert}\n")
+        wait_until(lambda: self.status("/healthz", certificate="known") == 200, "it serves who is known")
+        self.assertIsNone(self.status("/healthz"))
+        self.assertIsNone(self.status("/healthz", certificate="unknown"))
 
     def test_a_file_with_mistakes_is_refused(self):
         pathlib.Path("/run/web.yml").write_text("basic_auth_user: {}\n", encoding="ascii")
@@ -117,6 +184,15 @@ class WebConfigTest(unittest.TestCase):
                               timeout=10)
         self.assertEqual(done.returncode, 1)
         self.assertIn('unknown key "basic_auth_user"', done.stderr)
+
+    def test_a_key_that_is_not_the_certificates_is_refused(self):
+        make_certificate("other")
+        pathlib.Path("/run/web.yml").write_text("tls_server_config: {cert_file: podrttd.pem, key_file: other.key}\n",
+                                                encoding="ascii")
+        done = subprocess.run([BIN / "podrttd", "run", "--web.config.file", "/run/web.yml"], capture_output=True, text=True,
+                              timeout=10)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/run/podrttd.pem and /run/other.key", done.stderr)
 
 
 if __name__ == "__main__":

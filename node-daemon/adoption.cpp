@@ -2,9 +2,9 @@
 #include "adoption.h"
 
 #include <arpa/inet.h>
+#include <gnutls/crypto.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
@@ -114,9 +114,8 @@ Result<void> adopt(Maps &maps, const CachedInterface &cached, std::set<std::uint
 std::string azure_veth_name(const std::string &name_space, const std::string &pod)
 {
     const std::string name = name_space + "." + pod;
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-    unsigned length = 0;
-    if (EVP_Digest(name.data(), name.size(), digest.data(), &length, EVP_sha1(), nullptr) != 1)
+    std::array<unsigned char, 20> digest = {};
+    if (gnutls_hash_fast(GNUTLS_DIG_SHA1, name.data(), name.size(), digest.data()) != 0)
         return "";
     std::string text = "azv";
     for (std::size_t digit = 0; digit < 11; digit++) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector.h"
 
-#include <bpf/bpf.h>
 #include <prometheus/metric_family.h>
 #include <spdlog/spdlog.h>
 
@@ -12,6 +11,8 @@
 #include <tuple>
 #include <utility>
 
+#include "drops.h"
+#include "page.h"
 #include "process.h"
 #include "program.h"
 #include "remains.h"
@@ -42,31 +43,6 @@ constexpr HistogramNames histogram_names[] = {
      "Smallest TCP round-trip time of each connection in each 10 s."},
     {PODRTT_KIND_ECHO, "podrtt_icmp_rtt_seconds", "podrtt_namespace_icmp_rtt_seconds",
      "Round-trip time between ICMP echo requests and their replies."},
-};
-
-struct DropReason {
-    podrtt_drop drop;
-    const char *label;
-};
-
-constexpr DropReason packet_drops[] = {
-    {PODRTT_DROP_TRUNCATED, "truncated"},
-    {PODRTT_DROP_BAD_HEADER, "bad_header"},
-    {PODRTT_DROP_FRAGMENT, "fragment"},
-};
-
-constexpr DropReason event_drops[] = {
-    {PODRTT_DROP_EVENTS_FULL, "reader_too_slow"},
-};
-
-constexpr DropReason sample_drops[] = {
-    {PODRTT_DROP_STALE, "stale"},
-    {PODRTT_DROP_HISTOGRAMS_FULL, "histogram_map_full"},
-};
-
-constexpr DropReason pod_drops[] = {
-    {PODRTT_DROP_NO_VETH, "no_veth"},
-    {PODRTT_DROP_ADD_FAILED, "failed"},
 };
 
 MetricFamily make_family(std::string name, std::string help, MetricType type)
@@ -168,17 +144,17 @@ MetricFamily pod_attached(const Snapshot &snapshot, const std::map<std::uint32_t
     return family;
 }
 
-template <std::size_t size>
-MetricFamily drop_family(const Maps &maps, std::string name, std::string help,
-                         const DropReason (&reasons)[size])
+MetricFamily drop_family(const Maps &maps, const std::string &name, std::string help)
 {
-    MetricFamily family = make_family(std::move(name), std::move(help), MetricType::Counter);
-    for (const auto &[drop, label] : reasons) {
-        auto count = maps.drops.lookup(drop);
+    MetricFamily family = make_family(name, std::move(help), MetricType::Counter);
+    for (const auto &reason : drop_reasons) {
+        if (reason.family != name)
+            continue;
+        auto count = maps.drops.lookup(reason.drop);
         if (!count || !*count)
             continue;
         ClientMetric metric;
-        metric.label = {{"reason", label}};
+        metric.label = {{"reason", reason.label}};
         metric.counter.value = static_cast<double>(**count);
         family.metric.push_back(std::move(metric));
     }
@@ -202,13 +178,15 @@ void add_map_families(const Maps &maps, const Snapshot &snapshot, std::vector<Me
     struct Row {
         const char *name;
         int fd;
+        std::uint32_t capacity;
         std::optional<std::size_t> entries;
     };
     const Row rows[] = {
-        {PODRTT_MAP_FLOWS, maps.flows.fd(), std::nullopt},
-        {PODRTT_MAP_HISTOGRAMS, maps.histograms.fd(), snapshot.histogram_entries},
-        {PODRTT_MAP_PODS, maps.pods.fd(), snapshot.pods.size()},
-        {PODRTT_MAP_TOTALS, maps.totals.fd(), snapshot.total_entries},
+        {PODRTT_MAP_FLOWS, maps.flows.fd(), maps.flows.capacity(), std::nullopt},
+        {PODRTT_MAP_HISTOGRAMS, maps.histograms.fd(), maps.histograms.capacity(),
+         snapshot.histogram_entries},
+        {PODRTT_MAP_PODS, maps.pods.fd(), maps.pods.capacity(), snapshot.pods.size()},
+        {PODRTT_MAP_TOTALS, maps.totals.fd(), maps.totals.capacity(), snapshot.total_entries},
     };
     MetricFamily entries =
         make_family("podrtt_bpf_map_entries", "Elements in a BPF map.", MetricType::Gauge);
@@ -217,11 +195,8 @@ void add_map_families(const Maps &maps, const Snapshot &snapshot, std::vector<Me
     MetricFamily memory =
         make_family("podrtt_bpf_map_memory_bytes",
                     "Memory that a BPF map takes, as the kernel accounts for it.", MetricType::Gauge);
-    for (const auto &[name, fd, count] : rows) {
-        bpf_map_info info = {};
-        std::uint32_t length = sizeof(info);
-        if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0)
-            capacity.metric.push_back(gauge({{"map", name}}, info.max_entries));
+    for (const auto &[name, fd, room, count] : rows) {
+        capacity.metric.push_back(gauge({{"map", name}}, room));
         if (auto bytes = map_memory(fd))
             memory.metric.push_back(gauge({{"map", name}}, *bytes));
         if (count)
@@ -294,16 +269,14 @@ void Collector::collect(Exposition &exposition) const
     }
 
     families.push_back(
-        drop_family(maps_, "podrtt_ignored_packets_total", "Packets left alone, by reason.", packet_drops));
-    families.push_back(
-        drop_family(maps_, "podrtt_dropped_samples_total", "Samples left out, by reason.", sample_drops));
+        drop_family(maps_, "podrtt_ignored_packets_total", "Packets left alone, by reason."));
+    families.push_back(drop_family(maps_, "podrtt_dropped_samples_total", "Samples left out, by reason."));
     families.push_back(drop_family(maps_, "podrtt_unmeasured_adds_total",
-                                   "Interfaces that the plugin could not attach to, by reason.",
-                                   pod_drops));
+                                   "Interfaces that the plugin could not attach to, by reason."));
     families.push_back(repair_family(repairs_));
-    families.push_back(drop_family(maps_, "podrtt_dropped_events_total",
-                                   "Live events left out, by reason; their samples are in the histograms.",
-                                   event_drops));
+    families.push_back(
+        drop_family(maps_, "podrtt_dropped_events_total",
+                    "Live events left out, by reason; their samples are in the histograms."));
     add_program_families(pins_, families);
     if (plugin_in_place_) {
         families.push_back(make_family("podrtt_plugin_installed",
@@ -317,6 +290,17 @@ void Collector::collect(Exposition &exposition) const
     families.push_back(std::move(build));
     for (const auto &family : families)
         exposition.add(family);
+}
+
+std::string Collector::page_data() const
+{
+    Detail detail = detail_;
+    detail.peers = false;
+    auto snapshot = Snapshot::take(maps_, detail);
+    if (snapshot)
+        return podrtt::page_data(*snapshot, attachments_.all());
+    spdlog::error("{}", snapshot.error().message());
+    return "";
 }
 
 } // namespace podrtt

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <string>
 
 #include "attachments.h"
 #include "detail.h"
@@ -29,6 +30,9 @@ public:
 
     // Adds all families, one after the other.
     void collect(Exposition &exposition) const;
+
+    // For the live page (page.h); empty if the maps cannot be read.
+    std::string page_data() const;
 
 private:
     Pins pins_;

@@ -1,94 +1,146 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server.h"
 
-#include <httplib.h>
-#include <openssl/sha.h>
-#include <openssl/ssl.h>
+#include <gnutls/abstract.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <atomic>
-#include <charconv>
+#include <cerrno>
+#include <cstdint>
+#include <memory>
 #include <mutex>
-#include <numeric>
-#include <set>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "exposition.h"
+#include "fd.h"
+#include "handle.h"
+#include "page.h"
+#include "tls.h"
+#include "users.h"
 
 namespace podrtt
 {
 namespace
 {
 
-// A slow client keeps a thread for no longer; and how many may do so at a time.
-constexpr std::chrono::seconds timeout{2};
-constexpr std::size_t threads = 32;
-constexpr int most_in_flight = 16; // scrapes, some MiB each
+// Connections wait in the kernel, not in threads: a slow client costs memory, some KiB.
+constexpr unsigned threads = 4;
+constexpr unsigned idle_seconds = 10;           // after which a connection is closed
+constexpr unsigned most_connections = 512;      // together
+constexpr unsigned most_of_one_address = 128;   // so that no client takes all
+constexpr int most_in_flight = 16;              // answers of some MiB each
+constexpr std::size_t most_of_a_request = 8192; // bytes of its headers
 
-// Sends `parts`, which together may be large, without copying them into one.
-// Counts itself among `in_flight` until it is sent.
-void set_parts(httplib::Response &response, std::vector<std::string> parts, const char *type,
-               std::atomic<int> &in_flight)
+using Response = Handle<MHD_Response, MHD_destroy_response>;
+using AddressList = Handle<addrinfo, freeaddrinfo>;
+
+Response make_response(std::string_view text)
 {
-    const std::size_t length =
-        std::accumulate(parts.begin(), parts.end(), std::size_t{0},
-                        [](std::size_t sum, const std::string &part) { return sum + part.size(); });
-    auto shared = std::make_shared<std::vector<std::string>>(std::move(parts));
-    in_flight++;
-    response.set_content_provider(
-        length, type,
-        [shared](std::size_t offset, std::size_t, httplib::DataSink &sink) {
-            for (const auto &part : *shared) {
-                if (offset < part.size())
-                    return sink.write(part.data() + offset, part.size() - offset);
-                offset -= part.size();
-            }
-            return false;
+    return Response(MHD_create_response_from_buffer(text.size(), const_cast<char *>(text.data()),
+                                                    MHD_RESPMEM_MUST_COPY)); // NOLINT: it is copied
+}
+
+// A large answer, until it is sent.
+struct Parts {
+    std::vector<std::string> parts;
+    std::atomic<int> &in_flight;
+};
+
+// Sends `parts` without copying them into one. Counts itself among `in_flight` until it is sent.
+Response make_response(std::vector<std::string> parts, std::atomic<int> &in_flight)
+{
+    auto kept = std::make_unique<Parts>(std::move(parts), in_flight);
+    std::vector<MHD_IoVec> pieces;
+    for (const auto &part : kept->parts)
+        pieces.push_back({part.data(), part.size()});
+    Response response(MHD_create_response_from_iovec(
+        pieces.data(), static_cast<unsigned>(pieces.size()),
+        [](void *sent) {
+            const std::unique_ptr<Parts> ended(static_cast<Parts *>(sent));
+            ended->in_flight--;
         },
-        [&in_flight](bool) { in_flight--; });
+        kept.get()));
+    if (response) {
+        in_flight++;
+        [[maybe_unused]] const Parts *given = kept.release(); // to the response
+    }
+    return response;
 }
 
-void answer(httplib::Response &response, int status, const char *text)
+MHD_Result send(MHD_Connection *connection, unsigned status, const Response &response)
 {
-    response.status = status;
-    response.set_content(text, "text/plain; charset=utf-8");
+    MHD_add_response_header(response.get(), "X-Content-Type-Options", "nosniff");
+    return MHD_queue_response(connection, status, response.get());
 }
 
-bool split_address(const std::string &address, std::string &host, int &port)
+MHD_Result send(MHD_Connection *connection, unsigned status, std::string_view text,
+                std::pair<const char *, const char *> header = {})
+{
+    const Response response = make_response(text);
+    MHD_add_response_header(response.get(), "Content-Type", "text/plain; charset=utf-8");
+    if (header.first)
+        MHD_add_response_header(response.get(), header.first, header.second);
+    return send(connection, status, response);
+}
+
+MHD_Result send_page(MHD_Connection *connection, const PageFile &file)
+{
+    const Response response = make_response(file.text);
+    MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONTENT_TYPE, file.content_type);
+    MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    // Nothing from elsewhere, and nothing in line: names of pods come from elsewhere.
+    MHD_add_response_header(response.get(), "Content-Security-Policy",
+                            "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'self'; "
+                            "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    return send(connection, MHD_HTTP_OK, response);
+}
+
+std::string header_of(MHD_Connection *connection, const char *name)
+{
+    const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    return value ? value : "";
+}
+
+std::unexpected<Error> cannot_listen(const std::string &address, std::string why)
+{
+    return failure("listen on", address, std::move(why));
+}
+
+Result<Fd> listen_on(const std::string &address)
 {
     const std::size_t colon = address.rfind(':');
-    if (colon == std::string::npos)
-        return false;
-    host = address.substr(0, colon);
+    std::string host = address.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']'))
         host = host.substr(1, host.size() - 2);
-    const char *first = address.data() + colon + 1, *last = address.data() + address.size();
-    const auto [end, error] = std::from_chars(first, last, port);
-    return error == std::errc() && end == last && port > 0 && port < 65536 && !host.empty();
+    if (colon == std::string::npos || colon + 1 == address.size() || host.empty())
+        return cannot_listen(address, "it must be HOST:PORT, for example 127.0.0.1:9435");
+    addrinfo hints = {};
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo *found = nullptr;
+    if (const int code = getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found); code != 0)
+        return cannot_listen(address, gai_strerror(code));
+    const AddressList addresses(found);
+    Fd fd(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int yes = 1;
+    if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+        bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 || listen(fd.get(), SOMAXCONN) != 0)
+        return failure("listen on", address, errno);
+    return fd;
 }
 
-// Certificates are read when a client comes, so that renewed ones count at once.
-int read_certificate(SSL *ssl, void *config)
+// Each connection has credentials of its own; the library wants some for all.
+int no_certificate(gnutls_session_t /*session*/, const gnutls_cert_retr_st * /*info*/,
+                   gnutls_pcert_st ** /*certs*/, unsigned * /*count*/, gnutls_ocsp_data_st ** /*ocsp*/,
+                   unsigned * /*ocsp_count*/, gnutls_privkey_t * /*key*/, unsigned * /*flags*/)
 {
-    const auto &tls = *static_cast<const TlsConfig *>(config);
-    return SSL_use_certificate_chain_file(ssl, tls.certificate.c_str()) == 1 &&
-           SSL_use_PrivateKey_file(ssl, tls.key.c_str(), SSL_FILETYPE_PEM) == 1;
-}
-
-bool set_up_tls(SSL_CTX &context, TlsConfig &tls)
-{
-    SSL_CTX_set_min_proto_version(&context, tls.min_version);
-    SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_options(&context, SSL_OP_NO_TICKET); // a certificate is asked for each time
-    SSL_CTX_set_cert_cb(&context, read_certificate, &tls);
-    if (!tls.needs_client_certificate)
-        return true;
-    SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-    return SSL_CTX_load_verify_locations(&context, tls.client_ca.c_str(), nullptr) == 1;
+    return -1;
 }
 
 } // namespace
@@ -97,119 +149,143 @@ class Server::Implementation
 {
 public:
     Implementation(WebConfig config, const Collector &collector, const Health &health)
-        : collector_(collector), health_(health), config_(std::move(config))
+        : collector_(collector), health_(health), config_(std::move(config)), users_(config_)
     {
-        if (config_.tls)
-            http_ = std::make_unique<httplib::SSLServer>(
-                [this](SSL_CTX &context) { return set_up_tls(context, *config_.tls); });
-        else
-            http_ = std::make_unique<httplib::Server>();
-        http_->new_task_queue = [] { return new httplib::ThreadPool(threads); };
-        http_->set_socket_options([](socket_t socket) {
-            // Not SO_REUSEPORT, the library's default: a second server on the port would be let in.
-            const int yes = 1;
-            setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-        });
-        http_->set_read_timeout(timeout);
-        http_->set_write_timeout(timeout);
-        http_->set_keep_alive_max_count(1);
-        http_->set_pre_routing_handler(
-            [this](const httplib::Request &request, httplib::Response &response) {
-                response.set_header("X-Content-Type-Options", "nosniff");
-                answer_to(request, response);
-                return httplib::Server::HandlerResponse::Handled;
-            });
     }
 
-    ~Implementation()
+    Result<void> start(const std::string &address)
     {
-        http_->stop();
-        if (thread_.joinable())
-            thread_.join();
-    }
-
-    bool listen(const std::string &host, int port)
-    {
-        if (!http_->is_valid() || !http_->bind_to_port(host, port))
-            return false;
-        thread_ = std::thread([this] { http_->listen_after_bind(); });
-        return true;
+        auto socket = listen_on(address);
+        if (!socket)
+            return std::unexpected(socket.error());
+        std::vector<MHD_OptionItem> options = {
+            {MHD_OPTION_LISTEN_SOCKET, socket->release(), nullptr},
+            {MHD_OPTION_THREAD_POOL_SIZE, threads, nullptr},
+            {MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds, nullptr},
+            {MHD_OPTION_CONNECTION_LIMIT, most_connections, nullptr},
+            {MHD_OPTION_PER_IP_CONNECTION_LIMIT, most_of_one_address, nullptr},
+            {MHD_OPTION_CONNECTION_MEMORY_LIMIT, most_of_a_request, nullptr},
+            {MHD_OPTION_STRICT_FOR_CLIENT, 1, nullptr},
+        };
+        unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
+        if (config_.tls) {
+            if (auto credentials = read_tls_credentials(*config_.tls); !credentials)
+                return std::unexpected(credentials.error());
+            flags |= MHD_USE_TLS;
+            options.push_back(
+                {MHD_OPTION_NOTIFY_CONNECTION, reinterpret_cast<std::intptr_t>(on_connection), this});
+            options.push_back(
+                {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, reinterpret_cast<void *>(no_certificate)});
+            options.push_back({MHD_OPTION_HTTPS_PRIORITIES, 0,
+                               const_cast<char *>(tls_priorities(*config_.tls))}); // NOLINT: only read
+        }
+        options.push_back({MHD_OPTION_END, 0, nullptr});
+        daemon_.reset(MHD_start_daemon(flags, 0, nullptr, nullptr, on_request, this, MHD_OPTION_ARRAY,
+                                       options.data(), MHD_OPTION_END));
+        if (!daemon_)
+            return cannot_listen(address, "the HTTP server does not start");
+        return {};
     }
 
 private:
-    void answer_to(const httplib::Request &request, httplib::Response &response)
+    static MHD_Result on_request(void *self, MHD_Connection *connection, const char *path,
+                                 const char *method, const char * /*version*/, const char * /*body*/,
+                                 std::size_t * /*size*/, void ** /*request*/)
     {
-        if (!is_allowed(request.path, request.get_header_value("Authorization"))) {
-            response.set_header("WWW-Authenticate", "Basic realm=\"podrttd\"");
-            return answer(response, 401, "who are you?\n");
-        }
-        if (request.method != "GET" && request.method != "HEAD") { // there is nothing to write
-            response.set_header("Allow", "GET, HEAD");
-            return answer(response, 405, "only GET and HEAD\n");
-        }
-        if (request.path == "/metrics")
-            return scrape(request.get_header_value("Accept"), response);
-        if (request.path == "/healthz")
-            return check(response, health_.alive(Health::Clock::now()), "no pass over the pods for 10 s\n");
-        if (request.path == "/readyz")
-            return check(response, health_.ready(), "not all pods have been looked at yet\n");
-        answer(response, 404, "there are /metrics, /healthz and /readyz\n");
+        return static_cast<Implementation *>(self)->answer(connection, path, method);
     }
 
-    static void check(httplib::Response &response, bool holds, const char *otherwise)
+    // Certificates are read when a client comes, so that renewed ones count at once.
+    static void on_connection(void *self, MHD_Connection *connection, void **kept,
+                              MHD_ConnectionNotificationCode what)
     {
-        answer(response, holds ? 200 : 503, holds ? "ok\n" : otherwise);
+        if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+            const std::unique_ptr<TlsCredentials> ended(static_cast<TlsCredentials *>(*kept));
+            return;
+        }
+        const auto &tls = *static_cast<Implementation *>(self)->config_.tls;
+        auto credentials = read_tls_credentials(tls);
+        if (!credentials) // half renewed: there is no certificate to show, and the connection ends
+            return;
+        const auto *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        auto owned = std::make_unique<TlsCredentials>(std::move(*credentials));
+        use_tls_credentials(static_cast<gnutls_session_t>(info->tls_session), tls, *owned);
+        *kept = owned.release();
     }
 
-    void scrape(const std::string &accept, httplib::Response &response)
+    MHD_Result answer(MHD_Connection *connection, const std::string &path, std::string_view method)
+    {
+        if (!users_.may_ask(path, header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION)))
+            return send(connection, MHD_HTTP_UNAUTHORIZED, "who are you?\n",
+                        {MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"podrttd\""});
+        if (method != MHD_HTTP_METHOD_GET && method != MHD_HTTP_METHOD_HEAD) // there is nothing to write
+            return send(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n",
+                        {MHD_HTTP_HEADER_ALLOW, "GET, HEAD"});
+        if (path == "/metrics")
+            return scrape(connection);
+        if (path == "/pods.json")
+            return show(connection);
+        if (const auto file = page_files().find(path); file != page_files().end())
+            return send_page(connection, file->second);
+        if (path == "/healthz")
+            return check(connection, health_.alive(Health::Clock::now()),
+                         "no pass over the pods for 10 s\n");
+        if (path == "/readyz")
+            return check(connection, health_.ready(), "not all pods have been looked at yet\n");
+        return send(connection, MHD_HTTP_NOT_FOUND, "there are /, /metrics, /healthz and /readyz\n");
+    }
+
+    static MHD_Result check(MHD_Connection *connection, bool holds, const char *otherwise)
+    {
+        return holds ? send(connection, MHD_HTTP_OK, "ok\n")
+                     : send(connection, MHD_HTTP_SERVICE_UNAVAILABLE, otherwise);
+    }
+
+    MHD_Result scrape(MHD_Connection *connection)
     {
         // One at a time, however many ask: what a scrape takes is taken once. And few answers that
         // wait for slow readers.
         const std::lock_guard lock(scraping_);
         if (in_flight_ >= most_in_flight)
-            return answer(response, 503, "too many scrapes at a time\n");
+            return send(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many scrapes at a time\n");
         TextExposition text;
         ProtobufExposition protobuf;
-        Exposition &exposition = prefers_protobuf(accept) ? static_cast<Exposition &>(protobuf)
-                                                          : static_cast<Exposition &>(text);
+        Exposition &exposition = prefers_protobuf(header_of(connection, MHD_HTTP_HEADER_ACCEPT))
+                                     ? static_cast<Exposition &>(protobuf)
+                                     : static_cast<Exposition &>(text);
         collector_.collect(exposition);
-        response.status = 200;
-        response.set_header("Vary", "Accept");
-        set_parts(response, exposition.take_parts(), exposition.content_type(), in_flight_);
+        const Response response = make_response(exposition.take_parts(), in_flight_);
+        if (!response)
+            return MHD_NO;
+        MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONTENT_TYPE, exposition.content_type());
+        MHD_add_response_header(response.get(), MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
+        return send(connection, MHD_HTTP_OK, response);
     }
 
-    bool is_allowed(const std::string &path, const std::string &authorization)
+    MHD_Result show(MHD_Connection *connection)
     {
-        if (config_.users.empty() || std::ranges::count(config_.open_paths, path))
-            return true;
-        // bcrypt is slow by design: what was right once is known again by its hash.
-        std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-        SHA256(reinterpret_cast<const unsigned char *>(authorization.data()), authorization.size(),
-               digest.data());
-        {
-            const std::lock_guard lock(knowing_);
-            if (known_.contains(digest))
-                return true;
-        }
-        // One at a time, so that wrong passwords do not take all threads.
-        const std::unique_lock checking(checking_, std::try_to_lock);
-        if (!checking || !is_user(config_, authorization))
-            return false;
-        const std::lock_guard lock(knowing_);
-        known_.insert(digest);
-        return true;
+        const std::lock_guard lock(scraping_);
+        if (in_flight_ >= most_in_flight)
+            return send(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many at a time\n");
+        std::vector<std::string> parts;
+        parts.push_back(collector_.page_data());
+        if (parts.front().empty())
+            return send(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the maps cannot be read; see the log\n");
+        const Response response = make_response(std::move(parts), in_flight_);
+        if (!response)
+            return MHD_NO;
+        MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+        MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+        return send(connection, MHD_HTTP_OK, response);
     }
 
     const Collector &collector_;
     const Health &health_;
-    WebConfig config_;
-    std::unique_ptr<httplib::Server> http_;
-    std::thread thread_;
+    const WebConfig config_;
+    Users users_;
     std::mutex scraping_;
     std::atomic<int> in_flight_ = 0;
-    std::mutex checking_;
-    std::mutex knowing_;
-    std::set<std::array<unsigned char, SHA256_DIGEST_LENGTH>> known_; // of those that were right
+    Handle<MHD_Daemon, MHD_stop_daemon> daemon_; // ends before what it uses
 };
 
 Server::Server(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation))
@@ -221,13 +297,9 @@ Server::~Server() = default;
 Result<Server> Server::start(const std::string &address, const WebConfig &config,
                              const Collector &collector, const Health &health)
 {
-    std::string host;
-    int port = 0;
-    if (!split_address(address, host, port))
-        return failure("listen on", address, "it must be HOST:PORT, for example 127.0.0.1:9435");
     auto implementation = std::make_unique<Implementation>(config, collector, health);
-    if (!implementation->listen(host, port)) // the library does not say why
-        return failure("listen on", address, "is the port taken, or HOST not of this machine?");
+    if (auto started = implementation->start(address); !started)
+        return std::unexpected(started.error());
     return Server(std::move(implementation));
 }
 

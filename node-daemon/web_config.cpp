@@ -2,9 +2,7 @@
 #include "web_config.h"
 
 #include <crypt.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/ssl.h>
+#include <gnutls/gnutls.h>
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
@@ -69,7 +67,7 @@ TlsConfig read_tls(const YAML::Node &node, const std::filesystem::path &director
                 mistakes.add("\"client_auth_type\" must be NoClientCert or RequireAndVerifyClientCert");
         } else if (key == "min_version") {
             const auto version = text_of(item.second, key, mistakes);
-            tls.min_version = version == "TLS13" ? TLS1_3_VERSION : TLS1_2_VERSION;
+            tls.min_version = version == "TLS13" ? TlsVersion::tls13 : TlsVersion::tls12;
             if (version != "TLS12" && version != "TLS13")
                 mistakes.add("\"min_version\" must be TLS12 or TLS13");
         } else {
@@ -128,16 +126,16 @@ void read_all(const YAML::Node &root, const std::filesystem::path &directory, We
 
 std::string decode_base64(std::string_view text)
 {
-    std::string decoded(3 * text.size() / 4 + 3, '\0');
-    const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char *>(decoded.data()),
-                                       reinterpret_cast<const unsigned char *>(text.data()),
-                                       static_cast<int>(text.size()));
-    if (length < 0)
+    // The function only reads what it is told of.
+    const gnutls_datum_t encoded = {
+        reinterpret_cast<unsigned char *>(const_cast<char *>(text.data())), // NOLINT
+        static_cast<unsigned>(text.size())};
+    gnutls_datum_t decoded = {};
+    if (gnutls_base64_decode2(&encoded, &decoded) != GNUTLS_E_SUCCESS)
         return "";
-    decoded.resize(static_cast<std::size_t>(length));
-    while (!decoded.empty() && decoded.back() == '\0') // what the padding stands for
-        decoded.pop_back();
-    return decoded;
+    std::string result(reinterpret_cast<char *>(decoded.data), decoded.size);
+    gnutls_free(decoded.data);
+    return result;
 }
 
 } // namespace
@@ -175,7 +173,7 @@ bool is_user(const WebConfig &config, const std::string &authorization)
     auto data = std::make_unique<crypt_data>();
     const char *hash = crypt_r(credentials.c_str() + colon + 1, expected.c_str(), data.get());
     return user != config.users.end() && hash && std::strlen(hash) == expected.size() &&
-           CRYPTO_memcmp(hash, expected.data(), expected.size()) == 0;
+           gnutls_memcmp(hash, expected.data(), expected.size()) == 0;
 }
 
 } // namespace podrtt

@@ -16,12 +16,14 @@
 namespace podrtt
 {
 
+enum class TlsVersion { tls12, tls13 };
+
 struct TlsConfig {
     std::string certificate; // path of a PEM file, the chain included
     std::string key;         // the same, of the private key
     std::string client_ca;   // the same, of who signs clients' certificates
     bool needs_client_certificate = false;
-    int min_version = 0x0303; // as OpenSSL has it: TLS 1.2
+    TlsVersion min_version = TlsVersion::tls12;
 };
 
 struct WebConfig {

@@ -29,6 +29,7 @@ public:
     }
 
     int get() const { return fd_; }
+    int release() { return std::exchange(fd_, -1); } // the caller's from now on
     explicit operator bool() const { return fd_ >= 0; }
 
 private:

@@ -55,7 +55,7 @@ TEST_F(WebConfigFile, HasPathsFromItsOwnDirectoryOn)
                        "\n  min_version: TLS13\n");
     ASSERT_TRUE(config) << config.error().message();
     EXPECT_EQ(config->tls->certificate, path_);
-    EXPECT_EQ(config->tls->min_version, 0x0304);
+    EXPECT_EQ(config->tls->min_version, TlsVersion::tls13);
 }
 
 TEST_F(WebConfigFile, WithMistakesIsRefusedByName)
