@@ -12,6 +12,7 @@ from node import BIN, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, t
 
 PORT = 8080
 PINS = pathlib.Path("/sys/fs/bpf/podrtt")
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 def setUpModule():
@@ -121,6 +122,28 @@ class FaultTest(unittest.TestCase):
         self.daemon.stop()
         self.daemon = Daemon("--grace-period", "1")
         self.assert_nothing_is_lost()
+
+    def test_clock_is_set(self):
+        """By years, forth and back, under a running daemon; and pods come and go meanwhile."""
+        offset = pathlib.Path("/run/offset")
+        offset.write_text("+0\n", encoding="ascii")
+        self.daemon.stop()
+        self.daemon = Daemon("--grace-period", "2", prefix=(
+            "env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={offset}", "FAKETIME_NO_CACHE=1",
+            "FAKETIME_DONT_FAKE_MONOTONIC=1"))
+        for number, jump in enumerate(("+10y", "-10y", "+1h")):
+            with self.subTest(jump):
+                other = Pod(Chain(), "shop", f"other-{number}").create()
+                connect(other, 2)
+                other.delete()
+                gone = time.monotonic()
+                offset.write_text(jump + "\n", encoding="ascii")
+                wait_until(lambda: f'pod="{other.name}"' not in self.daemon.metrics(), "its series leave", 20)
+                self.assertGreater(time.monotonic() - gone, 2)
+                self.assert_nothing_is_lost()
+        total = 'podrtt_namespace_tcp_handshake_seconds_count{namespace="shop",leg="network",peer="private"}'
+        [line] = [line for line in self.daemon.metrics().splitlines() if line.startswith(total)]
+        self.assertGreaterEqual(float(line.split()[-1]), self.opened + 6)
 
     def test_upgrade_from_another_layout(self):
         """The samples, the pods and the attached programs of a daemon with other pins."""

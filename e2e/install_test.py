@@ -112,6 +112,35 @@ class InstallTest(unittest.TestCase):
         finally:
             run("umount", self.bin)
 
+    def test_disk_is_full(self):
+        """What was there stays as it was, and nothing half written is left."""
+        for full, directory in (("bin", self.bin), ("net.d", self.conf)):
+            with self.subTest(full):
+                self.call("uninstall")
+                copy = {path.name: path.read_bytes() for path in directory.iterdir()}
+                run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory)
+                try:
+                    for name, content in copy.items():
+                        (directory / name).write_bytes(content)
+                    with open(directory / "ballast", "wb", buffering=0) as ballast, self.assertRaises(OSError):
+                        while True:
+                            ballast.write(b"x" * 4096)
+                    before = self.everything()
+                    with self.assertRaisesRegex(node.CommandFailed, "No space left on device"):
+                        self.call("install")
+                    self.assertEqual(self.types(), ["azure-vnet"])
+                    self.assertEqual(self.everything(), before if full == "bin" else sorted([*before, "bin/podrtt"]))
+                    daemon = Daemon("--install", *map(str, self.options))
+                    self.assertIn("podrtt_plugin_installed 0\n", daemon.metrics())
+                    (directory / "ballast").unlink()
+                    if full == "bin":  # the plugin would not fit either
+                        daemon.stop()
+                        continue
+                    wait_until(lambda: "podrtt" in self.types(), "the entry is there when there is room again")
+                    daemon.stop()
+                finally:
+                    run("umount", directory)
+
     def test_entry_comes_back_whoever_writes_the_list(self):
         daemon = Daemon("--install", *map(str, self.options))
         wait_until(lambda: "podrtt" in self.types(), "the entry is there")

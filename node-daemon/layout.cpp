@@ -65,6 +65,25 @@ Result<Other> open_other(Maps &maps, const std::filesystem::path &directory)
     return Other{std::move(*pods), std::move(*histograms), std::move(*totals), std::move(*peers)};
 }
 
+// What was left out, by reason. A crash between the two steps would count one reason's twice; what it
+// counts is no measurement, so there is no journal for it.
+Result<void> take_drops_over(const Pins &pins, const std::string &layout)
+{
+    auto other = Map<std::uint32_t, std::uint64_t>::open(pins.of_layout(layout) / PODRTT_MAP_DROPS);
+    if (!other)
+        return std::unexpected(other.error());
+    for (std::uint32_t drop = 0; drop < PODRTT_DROPS; drop++) {
+        auto count = other->lookup(drop);
+        if (!count)
+            return std::unexpected(count.error());
+        if (auto added = pins.count(static_cast<podrtt_drop>(drop), count->value_or(0)); !added)
+            return added;
+        if (auto cleared = other->update(drop, 0); !cleared)
+            return cleared;
+    }
+    return {};
+}
+
 } // namespace
 
 std::vector<std::string> other_layouts(const Pins &pins)
@@ -129,6 +148,8 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
         if (auto moved = move_from_layout(maps, pins, layout, key, to, total); !moved)
             return moved;
     }
+    if (auto taken = take_drops_over(pins, layout); !taken)
+        return taken;
     std::error_code error;
     std::filesystem::remove_all(pins.of_layout(layout), error);
     if (error)

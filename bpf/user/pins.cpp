@@ -18,7 +18,7 @@ Result<Fd> Pins::program(std::string_view name) const
     return fd;
 }
 
-Result<void> Pins::count(podrtt_drop drop) const
+Result<void> Pins::count(podrtt_drop drop, std::uint64_t times) const
 {
     auto map = Map<std::uint32_t, std::uint64_t>::open(path(PODRTT_MAP_DROPS));
     if (!map)
@@ -27,7 +27,7 @@ Result<void> Pins::count(podrtt_drop drop) const
     void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, map->fd(), 0);
     if (memory == MAP_FAILED)
         return failure("map into memory", path(PODRTT_MAP_DROPS), errno);
-    std::atomic_ref(static_cast<std::uint64_t *>(memory)[drop])++;
+    std::atomic_ref(static_cast<std::uint64_t *>(memory)[drop]) += times;
     munmap(memory, size);
     return {};
 }

@@ -43,8 +43,8 @@ public:
         return Map<std::uint32_t, std::uint64_t>::open(path(PODRTT_MAP_SETTINGS));
     }
 
-    // Adds one to `drops`, beside programs and others that do the same.
-    Result<void> count(podrtt_drop drop) const;
+    // Adds to `drops`, beside programs and others that do the same.
+    Result<void> count(podrtt_drop drop, std::uint64_t times = 1) const;
 
 private:
     std::filesystem::path directory_;

@@ -26,6 +26,7 @@ protected:
         EXPECT_TRUE(maps_->pods.update(5, pod("shop", "web")));
         EXPECT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_DATA, 1), samples(3)));
         EXPECT_TRUE(maps_->totals.update(total_key(pod("shop", "gone"), key(4)), samples(10)));
+        EXPECT_TRUE(pins_.count(PODRTT_DROP_STALE, 4));
         maps_.reset();
         std::filesystem::rename(pins_.directory(), pins_.of_layout(layout));
         EXPECT_TRUE(load_datapath(pins_, {.flows = 1024, .histograms = 64, .pods = 64}));
@@ -70,11 +71,13 @@ TEST_F(Upgrading, TakesPodsAndSamplesOver)
 
 TEST_F(Upgrading, AddsToWhatIsThere)
 {
+    ASSERT_TRUE(pins_.count(PODRTT_DROP_STALE));
     ASSERT_TRUE(take_pods_over(*maps_, pins_, layout));
     ASSERT_TRUE(maps_->totals.update(total_key(pod("shop", "gone"), key(4)), samples(2)));
     ASSERT_TRUE(take_samples_over(*maps_, pins_, layout));
     auto snapshot = Snapshot::take(*maps_);
     EXPECT_EQ(count(snapshot->namespace_series, "internet"), 12u);
+    EXPECT_EQ(maps_->drops.lookup(PODRTT_DROP_STALE)->value_or(0), 5u);
 }
 
 TEST_F(Upgrading, GoesOnAfterACrashInTheMiddle)
