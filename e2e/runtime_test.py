@@ -7,6 +7,7 @@ import json
 import pathlib
 import re
 import subprocess
+import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -210,6 +211,56 @@ class ContainerdTest(unittest.TestCase):
             self.runtime.run_sandbox("shop", "closed")
         use(conflist(PTP, {"type": "podrtt", "pinPath": "/sys/fs/bpf/nobody"}))
         self.runtime.run_sandbox("shop", "open").remove()
+
+
+class InstallTest(unittest.TestCase):
+    """The daemon keeps the plugin in the chain while another writes the list anew, again and again, as
+    Azure's CNS does at its start; and pods are created all the time."""
+
+    def setUp(self):
+        global DAEMON
+        (containerd.PLUGINS / "podrtt").unlink()
+        use(conflist(PTP, PORTMAP))
+        DAEMON.stop()
+        DAEMON = Daemon("--grace-period", "1", "--install", "--cni-conf-dir", str(containerd.CONFLISTS),
+                        "--cni-bin-dir", str(containerd.PLUGINS), "--plugin", str(node.BIN / "podrtt"))
+        wait_until(lambda: "podrtt_plugin_installed 1" in DAEMON.metrics(), "the plugin is installed")
+
+    def tearDown(self):
+        global DAEMON
+        DAEMON.stop()
+        DAEMON = Daemon("--grace-period", "1")
+
+    def test_no_sandbox_fails_while_the_list_is_written_anew(self):
+        ended = threading.Event()
+        written = 0
+
+        def write_again():
+            nonlocal written
+            while not ended.wait(0.4):
+                containerd.write_conflist(conflist(PTP, PORTMAP))
+                written += 1
+
+        writer = threading.Thread(target=write_again)
+        writer.start()
+        try:
+            with ThreadPoolExecutor(3) as pool:
+                pods = list(pool.map(lambda number: CONTAINERD.run_sandbox("shop", f"rewritten-{number}"), range(120)))
+        finally:
+            ended.set()
+            writer.join()
+        self.assertGreater(written, 5)
+        entry = containerd.CONFLISTS / "10-test.conflist"
+        wait_until(lambda: json.loads(entry.read_text(encoding="utf-8"))["plugins"][-1]["type"] == "podrtt", "the entry is back")
+        by_plugin = sum(len(infos(pod.name)) for pod in pods)
+        self.assertGreater(by_plugin, 0)
+        # Those that were created without the plugin are in libcni's cache.
+        wait_until(lambda: all(infos(pod.name) for pod in pods), "all pods are known", 60)
+        for pod in pods:
+            self.assertEqual(len(filters(infos(pod.name)[0]["host_interface"])), 2)
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda pod: pod.remove(), pods))
+        print(f"{written} times written, {by_plugin} of {len(pods)} pods told of by the plugin")
 
 
 class AdoptionTest(unittest.TestCase):
