@@ -177,6 +177,40 @@ class AttachTest(unittest.TestCase):
         pod.delete()
 
 
+class PurgeTest(unittest.TestCase):
+    def test_nothing_of_podrtt_is_left_and_others_stay(self):
+        pods = {form: Pod(Chain(), "purge", form) for form in ("clsact", "pod", "tcx") if form != "tcx" or KERNEL >= (6, 6)}
+        for form, pod in pods.items():
+            daemon = Daemon("--attach", form)
+            pod.create()
+            daemon.stop()
+        outside = pods["clsact"]
+        attach_bpf("to_pod_directly", outside.host_veth, "ingress", "pref", "20000")
+        others = [line for line in run("tc", "filter", "show", "dev", outside.host_veth, "ingress").splitlines()
+                  if "pref 20000" in line]
+        daemon = Daemon("--attach", "auto")
+        nowhere = ("--cni-conf-dir", "/run/nowhere", "--cni-bin-dir", "/run/nowhere")
+        with self.assertRaisesRegex(node.CommandFailed, "podrttd runs; end it first"):
+            run(BIN / "podrttd", "uninstall", "--purge", *nowhere)
+        daemon.stop()
+        self.assertIn("would detach", run(BIN / "podrttd", "uninstall", "--purge", "--dry-run", *nowhere))
+        self.assertNotEqual(self.programs(), [])
+        run(BIN / "podrttd", "uninstall", "--purge", *nowhere)
+        wait_until(lambda: self.programs() == [], "the kernel has let the programs go")
+        self.assertFalse(pathlib.Path("/sys/fs/bpf/podrtt").exists())
+        self.assertEqual([line for line in run("tc", "filter", "show", "dev", outside.host_veth, "ingress").splitlines()
+                          if "pref 20000" in line], others)
+        run(BIN / "podrttd", "uninstall", "--purge", *nowhere)  # there is nothing left to do
+        for pod in pods.values():
+            requests(pod, NEAR.v4)
+            pod.delete()
+
+    @staticmethod
+    def programs():
+        return [program["name"] for program in json.loads(run("bpftool", "--json", "prog", "list"))
+                if program.get("name", "").startswith("podrtt_")]
+
+
 class OptionsTest(unittest.TestCase):
     def test_peer_classes_are_read_again(self):
         config = pathlib.Path("/run/podrttd.json")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every query of every panel of the dashboards, against a real Prometheus that scrapes a real daemon
-under traffic, with classic and with native histograms. Run by e2e/isolate."""
+"""Every query of every panel of the dashboards, and every recording rule, in a real Prometheus that scrapes a
+real daemon under traffic, with classic and with native histograms. Run by e2e/isolate."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from prometheus import Prometheus, ask, query
 DASHBOARDS = {path.stem: json.loads(path.read_text(encoding="ascii"))
               for path in sorted((ROOT / "manifests/dashboards").glob("*.json"))}
 VALUES = {"$__rate_interval": "20s", "$node": ".*", "$namespace": "shop", "$pod": "web"}
-CONFIG = pathlib.Path("/run/prometheus.yml")
+CONFIG, OWNER = pathlib.Path("/run/prometheus.yml"), pathlib.Path("/run/owner.rules.yml")
 
 
 def filled_in(expression):
@@ -44,7 +44,11 @@ class DashboardsTest(unittest.TestCase):
         cls.pod = Pod(Chain(), "shop", "web").create()
         cls.send(1, 1).wait(10)  # so that there is something to scrape
         config = (ROOT / "manifests/prometheus.yml").read_text(encoding="ascii")
-        CONFIG.write_text(config.replace("scrape_interval: 15s", "scrape_interval: 1s"), encoding="ascii")
+        OWNER.write_text("groups: [{name: owner, rules: [{record: 'namespace_workload_pod:kube_pod_owner:relabel', "
+                         "labels: {namespace: shop, pod: web, workload: web, workload_type: deployment}, expr: vector(1)}]}]",
+                         encoding="ascii")
+        CONFIG.write_text(config.replace("scrape_interval: 15s", "scrape_interval: 1s") + "global: {evaluation_interval: 1s}\n"
+                          f"rule_files: [{ROOT}/manifests/rules/podrtt.rules.yml, {OWNER}]\n", encoding="ascii")
 
     @classmethod
     def send(cls, connections, requests):
@@ -78,6 +82,17 @@ class DashboardsTest(unittest.TestCase):
             self.assertTrue(values)
             self.assertIn(VALUES[f"${name}"], {*values, ".*"})
 
+    def assert_rules_have_recorded(self, native):
+        groups = ask("rules", type="record")["groups"]
+        for rule in (rule for group in groups for rule in group["rules"]):
+            self.assertEqual(rule["health"], "ok", rule.get("lastError"))
+            if native and "workload" in rule["name"]:  # this Prometheus may be older than 2.45
+                continue
+            with self.subTest(rule=rule["name"]):
+                values = [value for _, value in query(rule["name"])]
+                self.assertTrue(values)
+                self.assertTrue(all(0 < value < 2 for value in values), values)
+
     def test_with_real_data(self):
         for options in ((), ("--enable-feature=native-histograms",)):
             with self.subTest(options=options), Prometheus(*options, config=CONFIG):
@@ -86,6 +101,7 @@ class DashboardsTest(unittest.TestCase):
                 time.sleep(2.5)  # two more scrapes
                 self.assert_all_panels_have_data()
                 self.assert_variables_have_values()
+                self.assert_rules_have_recorded(native=bool(options))
 
     def test_links_lead_to_dashboards_and_variables_that_exist(self):
         known = {dashboard["uid"]: {variable["name"] for variable in dashboard["templating"]["list"]}

@@ -8,6 +8,7 @@
 #include "daemon.h"
 #include "doctor.h"
 #include "options.h"
+#include "purge.h"
 #include "status.h"
 #include "stream.h"
 #include "top.h"
@@ -48,6 +49,8 @@ int main(int argc, char **argv)
         break;
     case podrtt::Subcommand::uninstall:
         done = podrtt::uninstall(options->install, std::cout);
+        if (done && options->purge)
+            done = podrtt::purge(pins, options->install.dry_run, std::cout);
         break;
     case podrtt::Subcommand::status:
         done = podrtt::status(pins, options->status, std::cout);

@@ -122,6 +122,10 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         command->add_flag("--dry-run", options.install.dry_run, "Only show what would change");
     }
 
+    uninstall->add_flag("--purge", options.purge,
+                        "Take the programs off all pods, too, and remove what is pinned: what was measured "
+                        "is gone. The daemon must have ended");
+
     CLI::App *top =
         app.add_subcommand("top", "Show the latency of every pod, from the histograms in the kernel");
     top->add_option("--interval", interval_seconds, "Seconds between two pictures")

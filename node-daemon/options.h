@@ -62,6 +62,7 @@ struct Options {
     StatusOptions status;
     DoctorOptions doctor;
     InstallOptions install; // or to be undone
+    bool purge = false;     // and forget everything
 };
 
 // Reads the command line. When there is nothing to run (--help, or an error, which is

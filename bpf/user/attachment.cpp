@@ -124,6 +124,14 @@ struct Inside {
     }
 };
 
+Result<void> detach_pod_programs(Inside &inside)
+{
+    for (const auto &[name, hook] : pod_programs)
+        if (auto detached = detach_filter(inside.netlink, inside.ifindex, hook); !detached)
+            return detached;
+    return {};
+}
+
 bool is_same_attachment(const podrtt_pod &a, const podrtt_pod &b)
 {
     return std::string_view(a.container_id) == b.container_id && std::string_view(a.ifname) == b.ifname;
@@ -181,6 +189,12 @@ Result<void> detach(Netlink &netlink, int host_ifindex)
     return {};
 }
 
+Result<void> detach_in_pod(const podrtt_pod &pod)
+{
+    auto inside = Inside::enter(pod);
+    return inside ? detach_pod_programs(*inside) : std::unexpected(inside.error());
+}
+
 Result<void> attach_in_pod(const Pins &pins, std::uint32_t id, const podrtt_pod &pod)
 {
     auto inside = Inside::enter(pod);
@@ -189,9 +203,8 @@ Result<void> attach_in_pod(const Pins &pins, std::uint32_t id, const podrtt_pod 
     auto attached =
         attach_filters(inside->netlink, pins, inside->ifindex, pod_programs, id & PODRTT_MAX_CLASSID);
     if (!attached)
-        for (const auto &[name, hook] : pod_programs)
-            if (auto detached = detach_filter(inside->netlink, inside->ifindex, hook); !detached)
-                return detached;
+        if (auto detached = detach_pod_programs(*inside); !detached)
+            return detached;
     return attached;
 }
 

@@ -27,6 +27,9 @@ Result<void> detach(Netlink &netlink, int host_ifindex);
 // namespace may mean another one by now. What is not attached whole is removed.
 Result<void> attach_in_pod(const Pins &pins, std::uint32_t id, const podrtt_pod &pod);
 
+// Takes podrtt's programs off the interface inside the pod.
+Result<void> detach_in_pod(const podrtt_pod &pod);
+
 // Writes the identity of a pod whose programs are to be inside it, and returns its id; the
 // same if it is there already.
 Result<std::uint32_t> add_in_pod(Map<std::uint32_t, podrtt_pod> &pods, const podrtt_pod &pod);

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image of hack/Dockerfile on a node: run by podman as the DaemonSet in manifests/base says, with
+containerd making pods beside it. Run by hack/image, inside e2e/isolate."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import urllib.request
+
+import yaml
+
+import containerd
+import node
+from node import ROOT, TRAFFIC, Peer, in_netns, run, serve, wait_until
+
+PORT = 8080
+HOME = pathlib.Path("/run/podman-image")
+# Where this node has what others have elsewhere.
+DIRECTORIES = {"/opt/cni/bin": containerd.PLUGINS, "/etc/cni/net.d": containerd.CONFLISTS, "/var/run/netns": "/run/netns"}
+CHAIN = {"cniVersion": "1.0.0", "name": "podnet", "plugins": [
+    {"type": "ptp", "ipam": {"type": "host-local", "dataDir": "/run/ipam", "ranges": [[{"subnet": "10.99.0.0/16"}]],
+                             "routes": [{"dst": "0.0.0.0/0"}]}}]}
+
+
+def podman(*arguments):
+    return run("podman", "--root", HOME / "root", "--runroot", HOME / "state", "--tmpdir", HOME / "tmp",
+               "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", *arguments,
+               env={**os.environ, "CONTAINERS_CONF": str(HOME / "containers.conf")}).strip()
+
+
+def container_options():
+    """The DaemonSet's container in podman's words."""
+    template = yaml.safe_load((ROOT / "manifests/base/daemonset.yaml").read_text(encoding="ascii"))["spec"]["template"]["spec"]
+    container, = template["containers"]
+    context = container["securityContext"]
+    assert template["hostNetwork"] and context["readOnlyRootFilesystem"] and not context["allowPrivilegeEscalation"]
+    options = ["--network", "host", "--read-only", "--security-opt", "no-new-privileges", "--user", str(context["runAsUser"])]
+    options += [f"--cap-drop={name}" for name in context["capabilities"]["drop"]]
+    options += [f"--cap-add={name}" for name in context["capabilities"]["add"]]
+    paths = {volume["name"]: volume["hostPath"]["path"] for volume in template["volumes"]}
+    for mount in container["volumeMounts"]:
+        path = DIRECTORIES.get(paths[mount["name"]], paths[mount["name"]])
+        flags = ["ro"] if mount.get("readOnly") else ["rw"]
+        flags += ["rslave"] if mount.get("mountPropagation") == "HostToContainer" else []
+        options += ["--volume", f"{path}:{mount['mountPath']}:{','.join(flags)}"]
+    return options, container["args"]
+
+
+def metrics():
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:9435/metrics", timeout=10) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
+
+
+def handshakes(name):
+    found = re.search(rf'^podrtt_tcp_handshake_seconds_count{{namespace="shop",pod="{name}",leg="network",.*}} (\d+)$',
+                      metrics(), re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
+def connect(pod, peer, times):
+    assert pod.popen(*TRAFFIC, "requests", peer.v4, PORT, times, 5).wait(30) == 0
+
+
+def start(image):
+    options, arguments = container_options()
+    podman("run", "--detach", "--name", "podrttd", *options, image, *arguments)
+    wait_until(metrics, "podrttd in its container serves /metrics", 30)
+
+
+def main():
+    archive = sys.argv[1]
+    node.prepare()
+    run("mount", "--make-rshared", "/run")
+    pathlib.Path("/var/lib/cni").mkdir(exist_ok=True)
+    run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/cni")
+    pathlib.Path("/var/lib/cni/results").mkdir()
+    HOME.mkdir()
+    (HOME / "containers.conf").write_text('[engine]\nruntime = "runc"\nevents_logger = "file"\n', encoding="ascii")
+    runtime = containerd.Containerd()
+    (containerd.PLUGINS / "podrtt").unlink()  # the container is to bring it
+    containerd.write_conflist(CHAIN)
+    peer = Peer("near", 200)
+    peer.connect()
+    serve(in_netns("near"), PORT)
+    wait_until(lambda: runtime.conditions()["NetworkReady"], "containerd's network is ready", 30)
+
+    print("==> A pod from before", flush=True)
+    older = runtime.run_sandbox("shop", "older")
+
+    print("==> podrttd, as the DaemonSet says", flush=True)
+    image = podman("pull", "--quiet", f"oci-archive:{archive}").splitlines()[-1]
+    start(image)
+    wait_until(lambda: "podrtt_plugin_installed 1" in metrics(), "the plugin is installed")
+    wait_until(lambda: "podrtt" in (containerd.CONFLISTS / "10-test.conflist").read_text(encoding="ascii"), "its entry, too")
+
+    print("==> Pods of containerd", flush=True)
+    pods = [runtime.run_sandbox("shop", f"web-{number}") for number in range(5)]
+    wait_until(lambda: 'pod="older"' in metrics(), "the older pod is adopted", 40)
+    for pod in (older, *pods):
+        connect(pod, peer, 3)
+    print(metrics_of([pod.name for pod in (older, *pods)]), flush=True)
+    assert all(handshakes(pod.name) == 3 for pod in (older, *pods))
+
+    print("==> An update: the container is replaced, pods come meanwhile, and nothing is lost", flush=True)
+    podman("rm", "--force", "--time", "5", "podrttd")
+    meanwhile = runtime.run_sandbox("shop", "meanwhile")
+    connect(meanwhile, peer, 2)
+    connect(pods[0], peer, 2)
+    start(image)
+    assert handshakes("meanwhile") == 2
+    assert handshakes("web-0") == 5
+    print(podman("exec", "podrttd", "/usr/bin/podrttd", "doctor"), flush=True)
+
+    print("==> Uninstalled", flush=True)
+    podman("exec", "podrttd", "/usr/bin/podrttd", "uninstall")
+    # The daemon that keeps it installed has put it back, so it goes first.
+    podman("rm", "--force", "--time", "5", "podrttd")
+    for pod in (older, meanwhile, *pods):
+        pod.remove()
+    runtime.stop()
+    print("  ok    the image works as the DaemonSet runs it", flush=True)
+
+
+def metrics_of(names):
+    return "\n".join(f"  {name:10} {handshakes(name)} handshakes" for name in names)
+
+
+if __name__ == "__main__":
+    main()
