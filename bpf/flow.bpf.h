@@ -56,7 +56,7 @@ const volatile __u32 sample_interval = PODRTT_DEFAULT_SAMPLE_INTERVAL_MS * (1000
 /* What the rule works on: one packet, and the flow it belongs to. */
 struct context {
     struct __sk_buff *skb;
-    const struct packet *packet;
+    struct packet *packet;
     struct podrtt_flow *flow;
     struct clock clock;
 };
@@ -109,8 +109,11 @@ static __noinline void discard_probes_after(struct podrtt_side *side, __u32 seq)
 
 static __noinline void discard_probes(struct podrtt_side *side)
 {
-    for (int i = 0; i < PODRTT_PROBES; i++)
-        swap_probe(side, i, READ_ONCE(side->probe[i]), 0);
+    for (int i = 0; i < PODRTT_PROBES; i++) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        if (probe)
+            swap_probe(side, i, probe, 0);
+    }
 }
 
 /* ---- floor ------------------------------------------------------------------------ */
@@ -503,7 +506,7 @@ static __noinline struct podrtt_flow *begin_flow(const struct packet *packet)
 
 /* Takes one segment into account; `own` is the leg that its sender's data measures. True if
  * the connection is over, so that it takes no room from the living. */
-static __always_inline bool process_segment(struct __sk_buff *skb, const struct packet *packet,
+static __always_inline bool process_segment(struct __sk_buff *skb, struct packet *packet,
                                             struct podrtt_flow *flow, enum podrtt_leg own)
 {
     struct context context = {.skb = skb, .packet = packet, .flow = flow};
@@ -574,7 +577,7 @@ static __always_inline void answer_echo(struct context *context, enum podrtt_leg
 }
 
 /* Takes one ICMP echo message into account, if that is wanted. */
-static __noinline void process_echo(struct __sk_buff *skb, const struct packet *packet, enum podrtt_leg own)
+static __noinline void process_echo(struct __sk_buff *skb, struct packet *packet, enum podrtt_leg own)
 {
     __u32 key = PODRTT_SETTING_ECHO;
     __u64 *wanted = bpf_map_lookup_elem(&settings, &key);

@@ -42,6 +42,10 @@
 
 #define TCP_OPTION_END 0
 #define TCP_OPTION_NOP 1
+#define TCP_OPTION_MSS 2
+#define TCP_OPTION_MSS_LENGTH 4
+#define TCP_OPTION_SACK_PERMITTED 4
+#define TCP_OPTION_SACK_PERMITTED_LENGTH 2
 #define TCP_OPTION_TIMESTAMPS 8
 #define TCP_OPTION_TIMESTAMPS_LENGTH 10
 #define TCP_MAX_OPTIONS_LENGTH 40
@@ -296,6 +300,35 @@ struct usual_options {
     bpf_htonl(TCP_OPTION_NOP << 24 | TCP_OPTION_NOP << 16 | TCP_OPTION_TIMESTAMPS << 8 |                   \
               TCP_OPTION_TIMESTAMPS_LENGTH)
 
+/* As Linux writes the options of a SYN; others may follow. */
+struct syn_options {
+    __be16 mss_head; /* kind, length */
+    __be16 mss;
+    __be32 head; /* kind and length of SACK permitted, and of the timestamps */
+    __be32 tsval;
+    __be32 tsecr;
+};
+
+#define SYN_OPTIONS_MSS_HEAD bpf_htons(TCP_OPTION_MSS << 8 | TCP_OPTION_MSS_LENGTH)
+#define SYN_OPTIONS_HEAD                                                                                   \
+    bpf_htonl(TCP_OPTION_SACK_PERMITTED << 24 | TCP_OPTION_SACK_PERMITTED_LENGTH << 16 |                   \
+              TCP_OPTION_TIMESTAMPS << 8 | TCP_OPTION_TIMESTAMPS_LENGTH)
+
+static __always_inline enum parse_result parse_other_options(struct cursor *cursor, struct packet *packet)
+{
+    struct syn_options *syn = cursor->position;
+
+    if (!take(cursor, packet->options_length))
+        return PARSE_NOT_LINEAR;
+    if (packet->options_length < sizeof(*syn) || (void *)(syn + 1) > cursor->data_end ||
+        syn->mss_head != SYN_OPTIONS_MSS_HEAD || syn->head != SYN_OPTIONS_HEAD)
+        return PARSE_TCP;
+    packet->timestamps.tsval = bpf_ntohl(syn->tsval);
+    packet->timestamps.tsecr = bpf_ntohl(syn->tsecr);
+    packet->options_length = 0;
+    return PARSE_TCP;
+}
+
 static __always_inline enum parse_result parse_tcp(struct cursor *cursor, enum direction direction,
                                                    struct packet *packet, __u32 segment_length)
 {
@@ -317,8 +350,8 @@ static __always_inline enum parse_result parse_tcp(struct cursor *cursor, enum d
     packet->options_offset = cursor->offset;
     packet->options_length = header_length - sizeof(*tcp);
     packet->timestamps = (struct timestamps){};
-    if (packet->options_length != sizeof(struct usual_options))
-        return take(cursor, packet->options_length) ? PARSE_TCP : PARSE_NOT_LINEAR;
+    if (unlikely(packet->options_length != sizeof(struct usual_options)))
+        return parse_other_options(cursor, packet);
 
     struct usual_options *usual = take(cursor, sizeof(*usual));
     if (!usual)
@@ -439,16 +472,17 @@ __noinline __u64 search_timestamps(struct __sk_buff *skb, __u32 offset, __u32 le
     return 0;
 }
 
-/* A segment's timestamps; false if it has none. */
-static __always_inline bool read_timestamps(struct __sk_buff *skb, const struct packet *packet,
+/* A segment's timestamps, which are searched for once; false if it has none. */
+static __always_inline bool read_timestamps(struct __sk_buff *skb, struct packet *packet,
                                             struct timestamps *timestamps)
 {
-    *timestamps = packet->timestamps;
     if (unlikely(packet->options_length >= TCP_OPTION_TIMESTAMPS_LENGTH)) {
         __u64 found = search_timestamps(skb, packet->options_offset, packet->options_length);
-        timestamps->tsval = found >> 32;
-        timestamps->tsecr = (__u32)found;
+        packet->timestamps.tsval = found >> 32;
+        packet->timestamps.tsecr = (__u32)found;
+        packet->options_length = 0;
     }
+    *timestamps = packet->timestamps;
     return timestamps->tsval || timestamps->tsecr;
 }
 

@@ -136,12 +136,12 @@ def costs(names, rounds):
     return found
 
 
-def throughput(rounds):
-    """What is transferred with podrtt, of what is transferred without."""
-    ratios = []
+def throughput(names, rounds):
+    """What is transferred with each program, of what is transferred without any: medians."""
+    ratios = {name: [] for name in names}
     for _ in range(rounds):
         done = {}
-        for name in random.sample([None, "podrtt"], 2):
+        for name in random.sample([None, *names], len(names) + 1):
             if name:
                 attach(name)
             time.sleep(SETTLE)
@@ -150,8 +150,9 @@ def throughput(rounds):
             done[name] = (transferred() - before) / (time.monotonic() - start)
             if name:
                 detach()
-        ratios.append(done["podrtt"] / done[None])
-    return statistics.median(ratios)
+        for name in names:
+            ratios[name].append(done[name] / done[None])
+    return {name: statistics.median(by_round) for name, by_round in ratios.items()}
 
 
 def main():
@@ -175,15 +176,15 @@ def main():
         FDS[name] = {hook: libbpf.bpf_obj_get(str(pin).encode()) for hook, pin in pins.items()}
 
     print(f"ns a packet above an empty program, medians of {options.rounds} interleaved rounds\n")
-    print(f"{'':30} {'':8} {'empty':>7} {'look-up':>8} {'podrtt':>7} {'ratio':>6} {'throughput':>11}")
+    print(f"{'':30} {'':8} {'empty':>7} {'look-up':>8} {'podrtt':>7} {'ratio':>6}  throughput: empty, look-up, podrtt")
     for name, (load, number, settings) in TRAFFIC.items():
         if options.traffic not in name:
             continue
         set_up(peer, settings)
-        seconds = round(WARM_UP + options.rounds * (len(PROGRAMS) + 2) * (SETTLE + WINDOW + TURN)) + 5
+        seconds = round(WARM_UP + options.rounds * (2 * len(PROGRAMS) + 1) * (SETTLE + WINDOW + TURN)) + 5
         with Load(load, peer, number, seconds):
             found = costs(list(PROGRAMS), options.rounds)
-            ratio = throughput(options.rounds)
+            ratios = throughput(list(PROGRAMS), options.rounds)
         for hook in HOOKS:
             if not found["podrtt"][hook]:
                 continue  # a flood comes from one side
@@ -191,7 +192,7 @@ def main():
             least, mine = median["lookup"] - median["empty"], median["podrtt"] - median["empty"]
             first = hook == "ingress"
             print(f"{name if first else '':30} {HOOKS[hook]:8} {median['empty']:7.0f} {least:8.0f} {mine:7.0f} "
-                  f"{mine / least:6.2f} {f'{ratio:11.2f}' if first else ''}", flush=True)
+                  f"{mine / least:6.2f} {''.join(f'{ratio:9.3f}' for ratio in ratios.values()) if first else ''}", flush=True)
     lengths = {name: json.loads(run("bpftool", "--json", "prog", "show", "pinned", pins["ingress"]))["bytes_xlated"] // 8
                for name, pins in PROGRAMS.items()}
     print("\ninstructions: " + ", ".join(f"{name} {length}" for name, length in lengths.items()))

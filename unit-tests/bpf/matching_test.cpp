@@ -414,14 +414,16 @@ const std::vector<Sequence> irregularities = {
      opening},
 };
 
-std::string row_name(const testing::TestParamInfo<Sequence> &row)
+template <typename Row>
+std::string row_name(const testing::TestParamInfo<Row> &row)
 {
     return row.param.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Connections, Matching, testing::ValuesIn(connections), row_name);
-INSTANTIATE_TEST_SUITE_P(Acknowledgements, Matching, testing::ValuesIn(acknowledgements), row_name);
-INSTANTIATE_TEST_SUITE_P(Irregularities, Matching, testing::ValuesIn(irregularities), row_name);
+INSTANTIATE_TEST_SUITE_P(Connections, Matching, testing::ValuesIn(connections), row_name<Sequence>);
+INSTANTIATE_TEST_SUITE_P(Acknowledgements, Matching, testing::ValuesIn(acknowledgements),
+                         row_name<Sequence>);
+INSTANTIATE_TEST_SUITE_P(Irregularities, Matching, testing::ValuesIn(irregularities), row_name<Sequence>);
 
 TEST(Stale, AnswerIsCounted)
 {
@@ -488,6 +490,67 @@ TEST(ConnectionCounts, HaveTwoOnTheSamePorts)
         packet.ack += packet.ack ? 0x10000000 : 0;
     }
     EXPECT_EQ(connections_of(opened() + again), (Connections{0, 2, 0}));
+}
+
+// What stands before and behind the timestamps of a SYN.
+struct SynOptions {
+    const char *name;
+    Bytes before, behind;
+};
+
+void PrintTo(const SynOptions &options, std::ostream *out)
+{
+    *out << options.name;
+}
+
+class TimestampsOfSyn : public testing::TestWithParam<SynOptions>
+{
+protected:
+    Bytes options(Timestamps timestamps) const
+    {
+        Bytes bytes = GetParam().before;
+        bytes.insert(bytes.end(), {8, 10});
+        put(bytes, timestamps.tsval, 4);
+        put(bytes, timestamps.tsecr, 4);
+        bytes.insert(bytes.end(), GetParam().behind.begin(), GetParam().behind.end());
+        return bytes;
+    }
+};
+
+// Only they tell that the second of two SYNs is answered.
+TEST_P(TimestampsOfSyn, AreFound)
+{
+    Traffic traffic;
+    traffic.pass(1 * ms, {.way = out, .flags = SYN, .seq = 999, .tcp_options = options({100, 0})});
+    traffic.pass(1 * s, {.way = out, .flags = SYN, .seq = 999, .tcp_options = options({1100, 0})});
+    traffic.pass(
+        1 * s + 8 * ms,
+        {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .tcp_options = options({700, 1100})});
+    EXPECT_EQ((traffic.samples()[{PODRTT_LEG_NETWORK, PODRTT_KIND_HANDSHAKE}]), (Samples{1, 8 * ms}));
+    EXPECT_EQ(traffic.connections(), (Connections{1, 0, 0}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, TimestampsOfSyn,
+                         testing::Values(SynOptions{"linux", {2, 4, 5, 180, 4, 2}, {1, 3, 3, 7}},
+                                         SynOptions{"nothing_behind", {2, 4, 5, 180, 4, 2}, {}},
+                                         SynOptions{"without_sack", {2, 4, 5, 180, 1, 1}, {}},
+                                         SynOptions{"bsd", {2, 4, 5, 180, 1, 3, 3, 6, 4, 2}, {}},
+                                         SynOptions{"first", {}, {1, 1, 2, 4, 5, 180}}),
+                         row_name<SynOptions>);
+
+// Of the usual layout, but of another length, or another kind in its place.
+TEST(ConnectionCounts, AreNotDeceivedByWhatLooksLikeTimestamps)
+{
+    for (const Bytes &head : {Bytes{2, 4, 5, 180, 4, 2, 8, 6}, Bytes{2, 4, 5, 180, 4, 2, 9, 10}}) {
+        Bytes options = head;
+        options.resize(16, 1);
+        EXPECT_EQ(
+            connections_of(
+                {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .tcp_options = options}},
+                 {2 * ms,
+                  {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .tcp_options = options}}}),
+            (Connections{0, 1, 0}));
+    }
 }
 
 // As a scan or an answer to forged SYNs brings them.
