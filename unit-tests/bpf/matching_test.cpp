@@ -498,9 +498,9 @@ struct SynOptions {
     Bytes before, behind;
 };
 
-void PrintTo(const SynOptions &options, std::ostream *out)
+void PrintTo(const SynOptions &options, std::ostream *stream)
 {
-    *out << options.name;
+    *stream << options.name;
 }
 
 class TimestampsOfSyn : public testing::TestWithParam<SynOptions>
