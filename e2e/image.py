@@ -116,10 +116,13 @@ def main():
     assert handshakes("web-0") == 5
     print(podman("exec", "podrttd", "/usr/bin/podrttd", "doctor"), flush=True)
 
-    print("==> Uninstalled", flush=True)
-    podman("exec", "podrttd", "/usr/bin/podrttd", "uninstall")
-    # The daemon that keeps it installed has put it back, so it goes first.
+    print("==> Uninstalled, as the overlay says", flush=True)
     podman("rm", "--force", "--time", "5", "podrttd")
+    options, _ = container_options()
+    print(podman("run", "--rm", *options, image, "uninstall", "--purge"), flush=True)
+    assert "podrtt" not in (containerd.CONFLISTS / "10-test.conflist").read_text(encoding="ascii")
+    assert not (containerd.PLUGINS / "podrtt").exists() and not pathlib.Path("/sys/fs/bpf/podrtt").exists()
+    connect(older, peer, 1)
     for pod in (older, meanwhile, *pods):
         pod.remove()
     runtime.stop()
