@@ -185,7 +185,7 @@ class PurgeTest(unittest.TestCase):
             pod.create()
             daemon.stop()
         outside = pods["clsact"]
-        attach_bpf("to_pod_directly", outside.host_veth, "ingress", "pref", "20000")
+        attach_bpf("pop_tags", outside.host_veth, "ingress", "pref", "20000")
         others = [line for line in run("tc", "filter", "show", "dev", outside.host_veth, "ingress").splitlines()
                   if "pref 20000" in line]
         daemon = Daemon("--attach", "auto")

@@ -85,6 +85,40 @@ class ServerTest(unittest.TestCase):
         for client in sockets:
             client.close()
 
+    def test_clients_that_read_slowly_are_given_up(self):
+        """Some read nothing, some a little now and then: their answers do not fit into what the kernel keeps."""
+        usual = run("sysctl", "-n", "net.ipv4.tcp_wmem").split()
+        run("sysctl", "-qw", "net.ipv4.tcp_wmem=4096 4096 4096")
+        clients = []
+        for _ in range(100):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            client.bind(("127.0.0.2", 0))
+            client.connect((HOST, PORT))
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            clients.append(client)
+        run("sysctl", "-qw", f"net.ipv4.tcp_wmem={' '.join(usual)}")
+
+        def served():
+            return sum(os.readlink(f"/proc/{self.daemon.process.pid}/fd/{fd}").startswith("socket:")
+                       for fd in os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
+
+        self.assertGreater(served(), 100)
+        end = time.monotonic() + 30
+        while served() > 20 and time.monotonic() < end:
+            for client in clients[:50]:
+                try:
+                    client.recv(16)
+                except OSError:
+                    pass  # given up
+            start = time.monotonic()
+            self.assertEqual(ask("/metrics")[0], 200)
+            self.assertLess(time.monotonic() - start, 1)
+            time.sleep(0.5)
+        self.assertLessEqual(served(), 20)
+        for client in clients:
+            client.close()
+
     def test_no_address_takes_all_connections(self):
         clients = [socket.create_connection((HOST, PORT), source_address=("127.0.0.3", 0)) for _ in range(600)]
         self.assertEqual(ask("/metrics")[0], 200)
@@ -108,10 +142,11 @@ class ServerTest(unittest.TestCase):
         self.assertEqual((status, json.loads(body)["pods"]), (200, []))
 
 
-def make_certificate(name):
+def make_certificate(name, purpose="serverAuth,clientAuth"):
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
         "-keyout", f"/run/{name}.key", "-out", f"/run/{name}.pem", "-subj", f"/CN={name}", "-addext",
-        "subjectAltName=IP:127.0.0.1")
+        "subjectAltName=IP:127.0.0.1", "-addext",
+        f"extendedKeyUsage={purpose}")
 
 
 class WebConfigTest(unittest.TestCase):
@@ -153,8 +188,10 @@ class WebConfigTest(unittest.TestCase):
         for path in ("/metrics", "/", "/pods.json"):
             self.assertEqual(self.status(path), 401)
         self.assertEqual(self.status("/metrics", b"anna:wrong"), 401)
-        self.assertEqual(self.status("/metrics", b"anna:secret"), 200)
-        self.assertEqual(self.status("/metrics", b"anna:secret"), 200)
+        self.assertEqual(self.status("/metrics", b"anna:secret"), 503)  # a second for thought
+        wait_until(lambda: self.status("/metrics", b"anna:secret") == 200, "the right one is let in", 3)
+        self.assertEqual(self.status("/metrics", b"bert:secret"), 401)
+        self.assertEqual(self.status("/metrics", b"anna:secret"), 200)  # known by now
         with self.assertRaises((http.client.HTTPException, OSError)):
             ask("/metrics")  # without TLS
 
@@ -172,11 +209,15 @@ class WebConfigTest(unittest.TestCase):
     def test_clients_need_a_certificate(self):
         make_certificate("known")
         make_certificate("unknown")
-        self.start("tls_server_config: {cert_file: podrttd.pem, key_file: podrttd.key, client_ca_file: known.pem,"
+        make_certificate("server", "serverAuth")
+        certificates = [pathlib.Path(f"/run/{name}.pem").read_text(encoding="ascii") for name in ("known", "server")]
+        pathlib.Path("/run/clients.pem").write_text("".join(certificates), encoding="ascii")
+        self.start("tls_server_config: {cert_file: podrttd.pem, key_file: podrttd.key, client_ca_file: clients.pem,"
                    " client_auth_type: RequireAndVerifyClientCert}\n")
         wait_until(lambda: self.status("/healthz", certificate="known") == 200, "it serves who is known")
         self.assertIsNone(self.status("/healthz"))
         self.assertIsNone(self.status("/healthz", certificate="unknown"))
+        self.assertIsNone(self.status("/healthz", certificate="server"))  # trusted, but as a server
 
     def test_a_file_with_mistakes_is_refused(self):
         pathlib.Path("/run/web.yml").write_text("basic_auth_user: {}\n", encoding="ascii")

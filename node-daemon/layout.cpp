@@ -69,14 +69,19 @@ Result<Other> open_other(Maps &maps, const std::filesystem::path &directory)
 // counts is no measurement, so there is no journal for it.
 Result<void> take_drops_over(const Pins &pins, const std::string &layout)
 {
-    auto other = Map<std::uint32_t, std::uint64_t>::open(pins.of_layout(layout) / PODRTT_MAP_DROPS);
+    const auto path = pins.of_layout(layout) / PODRTT_MAP_DROPS;
+    if (!std::filesystem::exists(path))
+        return {};
+    auto other = Map<std::uint32_t, std::uint64_t>::open(path);
     if (!other)
         return std::unexpected(other.error());
     for (std::uint32_t drop = 0; drop < PODRTT_DROPS; drop++) {
         auto count = other->lookup(drop);
         if (!count)
             return std::unexpected(count.error());
-        if (auto added = pins.count(static_cast<podrtt_drop>(drop), count->value_or(0)); !added)
+        if (!*count)
+            break; // it has fewer reasons
+        if (auto added = pins.count(static_cast<podrtt_drop>(drop), **count); !added)
             return added;
         if (auto cleared = other->update(drop, 0); !cleared)
             return cleared;

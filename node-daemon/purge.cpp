@@ -4,13 +4,19 @@
 #include <net/if.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <ostream>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "attachment.h"
+#include "fd.h"
 #include "handle.h"
+#include "layout.h"
 #include "lock.h"
+#include "map.h"
 #include "netlink.h"
 
 namespace podrtt
@@ -20,8 +26,14 @@ namespace
 
 using Interfaces = Handle<struct if_nameindex, if_freenameindex>;
 
-// Of the node: host veths whose pod nobody knows any more included.
-Result<void> detach_from_interfaces(std::ostream &out)
+bool is_gone(int interface)
+{
+    char name[IF_NAMESIZE];
+    return if_indextoname(static_cast<unsigned>(interface), name) == nullptr;
+}
+
+// From all interfaces of the node: host veths whose pod nobody knows any more included.
+Result<void> detach_from_interfaces()
 {
     auto netlink = Netlink::open();
     if (!netlink)
@@ -31,30 +43,27 @@ Result<void> detach_from_interfaces(std::ostream &out)
         return failure("list", "interfaces", errno);
     for (const auto *interface = interfaces.get(); interface->if_index; interface++) {
         const auto index = static_cast<int>(interface->if_index);
-        auto attached = is_attached(interface->if_index, {});
-        if (!attached || !*attached)
-            continue; // it may have gone meanwhile
-        if (auto detached = detach(*netlink, index); !detached)
+        if (auto detached = detach(*netlink, index); !detached && !is_gone(index))
             return detached;
-        out << "detached from " << interface->if_name << '\n';
     }
     return {};
 }
 
-Result<void> detach_inside_pods(const Pins &pins, std::ostream &out)
+Result<void> detach_inside_pods(const std::filesystem::path &directory)
 {
-    auto map = pins.pods();
+    const auto path = directory / PODRTT_MAP_PODS;
+    if (!std::filesystem::exists(path))
+        return {};
+    auto map = Map<std::uint32_t, podrtt_pod>::open(path);
     if (!map)
-        return {}; // there are none
+        return std::unexpected(map.error());
     auto pods = map->entries();
     if (!pods)
         return std::unexpected(pods.error());
-    for (const auto &[id, pod] : *pods) {
-        if (!(id & PODRTT_ID_IN_POD))
-            continue;
-        if (auto detached = detach_in_pod(pod); !detached) // most often because the pod is gone
-            out << detached.error().message() << '\n';
-    }
+    for (const auto &[id, pod] : *pods)
+        if (id & PODRTT_ID_IN_POD && !is_gone(static_cast<int>(pod.host_ifindex)))
+            if (auto detached = detach_in_pod(pod); !detached)
+                return detached;
     return {};
 }
 
@@ -62,25 +71,37 @@ Result<void> detach_inside_pods(const Pins &pins, std::ostream &out)
 
 Result<void> purge(const Pins &pins, bool dry_run, std::ostream &out)
 {
-    const auto directory = pins.directory().parent_path();
+    std::vector<std::filesystem::path> layouts = {pins.directory()};
+    for (const auto &layout : other_layouts(pins))
+        layouts.push_back(pins.of_layout(layout));
     std::error_code error;
-    if (!std::filesystem::exists(pins.directory(), error))
+    std::erase_if(layouts, [&](const auto &layout) { return !std::filesystem::exists(layout, error); });
+    if (layouts.empty())
         return {};
-    auto lock = lock_directory(pins.directory(), "podrttd runs; end it first");
-    if (!lock)
-        return std::unexpected(lock.error());
-    if (dry_run) {
-        out << "would detach podrtt's programs, and remove " << directory.string() << '\n';
-        return {};
+    std::vector<Fd> locks;
+    for (const auto &layout : layouts) {
+        auto lock = lock_directory(layout, "podrttd runs; end it first");
+        if (!lock)
+            return std::unexpected(lock.error());
+        locks.push_back(std::move(*lock));
+        if (dry_run)
+            out << "would detach podrtt's programs, and remove " << layout.string() << '\n';
     }
-    if (auto detached = detach_from_interfaces(out); !detached)
+    if (dry_run)
+        return {};
+    if (auto detached = detach_from_interfaces(); !detached)
         return detached;
-    if (auto detached = detach_inside_pods(pins, out); !detached)
-        return detached;
-    std::filesystem::remove_all(directory, error);
-    if (error)
-        return failure("remove", directory, error.value());
-    out << "removed " << directory.string() << '\n';
+    for (const auto &layout : layouts)
+        if (auto detached = detach_inside_pods(layout); !detached)
+            return detached;
+    out << "detached podrtt's programs\n";
+    for (const auto &layout : layouts) {
+        std::filesystem::remove_all(layout, error);
+        if (error)
+            return failure("remove", layout, error.value());
+        out << "removed " << layout.string() << '\n';
+    }
+    std::filesystem::remove(pins.directory().parent_path(), error); // unless others have something there
     return {};
 }
 

@@ -9,8 +9,9 @@
 namespace podrtt
 {
 
-// Takes podrtt's programs off all interfaces, and removes all that is pinned, of every layout: what was
-// measured is gone. Refused while a daemon runs, which would put them back. With `dry_run` it only says so.
+// Takes podrtt's programs off all interfaces, and then removes what podrtt has pinned, of every layout:
+// what was measured is gone. If a program cannot be taken off, the pins stay. Refused while a daemon runs,
+// which would put everything back. With `dry_run` it only says so.
 Result<void> purge(const Pins &pins, bool dry_run, std::ostream &out);
 
 } // namespace podrtt

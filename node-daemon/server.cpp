@@ -5,12 +5,13 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -29,14 +30,20 @@ namespace podrtt
 namespace
 {
 
-// Connections wait in the kernel, not in threads: a slow client costs memory, some KiB.
+// Connections wait in the kernel, not in threads.
 constexpr unsigned threads = 4;
-constexpr unsigned idle_seconds = 10;           // after which a connection is closed
-constexpr unsigned most_connections = 512;      // together
-constexpr unsigned most_of_one_address = 128;   // so that no client takes all
-constexpr int most_in_flight = 16;              // answers of some MiB each
-constexpr std::size_t most_of_a_request = 8192; // bytes of its headers
+constexpr unsigned idle_seconds = 10;         // after which a connection is closed
+constexpr unsigned most_connections = 512;    // together
+constexpr unsigned most_of_one_address = 128; // so that no client takes all
+constexpr std::size_t connection_memory =
+    32768; // bytes for a request's headers, and for what is being sent
 
+// An answer of some MiB is made once a second at most, and one that is read slowly is given up: so
+// few are in memory at a time, however many ask.
+constexpr std::chrono::seconds fresh{1};
+constexpr std::chrono::seconds deadline{10};
+
+using Clock = std::chrono::steady_clock;
 using Response = Handle<MHD_Response, MHD_destroy_response>;
 using AddressList = Handle<addrinfo, freeaddrinfo>;
 
@@ -46,30 +53,60 @@ Response make_response(std::string_view text)
                                                     MHD_RESPMEM_MUST_COPY)); // NOLINT: it is copied
 }
 
-// A large answer, until it is sent.
-struct Parts {
+// A large answer in pieces, which all who ask for it at the time share.
+struct Answer {
+    Clock::time_point made;
+    std::string content_type;
     std::vector<std::string> parts;
-    std::atomic<int> &in_flight;
+    std::size_t length = 0;
+
+    Answer(Clock::time_point made_at, std::string type, std::vector<std::string> pieces)
+        : made(made_at), content_type(std::move(type)), parts(std::move(pieces))
+    {
+        for (const auto &part : parts)
+            length += part.size();
+    }
+
+    // Copies what is at `offset`, up to the end of its part.
+    std::size_t copy(std::uint64_t offset, char *to, std::size_t most) const
+    {
+        for (const auto &part : parts) {
+            if (offset < part.size()) {
+                const std::size_t size = std::min<std::size_t>(most, part.size() - offset);
+                std::memcpy(to, part.data() + offset, size);
+                return size;
+            }
+            offset -= part.size();
+        }
+        return 0;
+    }
 };
 
-// Sends `parts` without copying them into one. Counts itself among `in_flight` until it is sent.
-Response make_response(std::vector<std::string> parts, std::atomic<int> &in_flight)
+// One client that an answer is being sent to.
+struct Sending {
+    std::shared_ptr<const Answer> answer;
+    Clock::time_point until;
+};
+
+ssize_t continue_sending(void *sending, std::uint64_t offset, char *to, std::size_t most)
 {
-    auto kept = std::make_unique<Parts>(std::move(parts), in_flight);
-    std::vector<MHD_IoVec> pieces;
-    for (const auto &part : kept->parts)
-        pieces.push_back({part.data(), part.size()});
-    Response response(MHD_create_response_from_iovec(
-        pieces.data(), static_cast<unsigned>(pieces.size()),
-        [](void *sent) {
-            const std::unique_ptr<Parts> ended(static_cast<Parts *>(sent));
-            ended->in_flight--;
-        },
-        kept.get()));
-    if (response) {
-        in_flight++;
-        [[maybe_unused]] const Parts *given = kept.release(); // to the response
-    }
+    const auto &[answer, until] = *static_cast<const Sending *>(sending);
+    if (Clock::now() > until)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    return static_cast<ssize_t>(answer->copy(offset, to, most));
+}
+
+Response make_response(std::shared_ptr<const Answer> answer)
+{
+    constexpr std::size_t block = 16384;
+    const std::size_t length = answer->length;
+    auto sending = std::make_unique<Sending>(std::move(answer), Clock::now() + deadline);
+    Response response(
+        MHD_create_response_from_callback(length, block, continue_sending, sending.get(), [](void *ended) {
+            const std::unique_ptr<Sending> end(static_cast<Sending *>(ended));
+        }));
+    if (response) [[maybe_unused]]
+        const Sending *given = sending.release(); // to the response
     return response;
 }
 
@@ -105,6 +142,16 @@ std::string header_of(MHD_Connection *connection, const char *name)
 {
     const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
     return value ? value : "";
+}
+
+std::string peer_of(MHD_Connection *connection)
+{
+    const auto *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char host[NI_MAXHOST] = "";
+    if (info && info->client_addr)
+        getnameinfo(info->client_addr, sizeof(sockaddr_storage), host, sizeof(host), nullptr, 0,
+                    NI_NUMERICHOST);
+    return host;
 }
 
 std::unexpected<Error> cannot_listen(const std::string &address, std::string why)
@@ -143,6 +190,27 @@ int no_certificate(gnutls_session_t /*session*/, const gnutls_cert_retr_st * /*i
     return -1;
 }
 
+// The latest answer of a kind.
+class Latest
+{
+public:
+    // What is there, if it is fresh, or a new one.
+    template <typename Make>
+    std::shared_ptr<const Answer> get(const Make &make)
+    {
+        const std::lock_guard lock(mutex_);
+        if (auto present = answer_.lock(); present && Clock::now() - present->made < fresh)
+            return present;
+        auto made = std::make_shared<const Answer>(make());
+        answer_ = made;
+        return made;
+    }
+
+private:
+    std::mutex mutex_;
+    std::weak_ptr<const Answer> answer_; // it lives as long as it is being sent
+};
+
 } // namespace
 
 class Server::Implementation
@@ -164,7 +232,7 @@ public:
             {MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds, nullptr},
             {MHD_OPTION_CONNECTION_LIMIT, most_connections, nullptr},
             {MHD_OPTION_PER_IP_CONNECTION_LIMIT, most_of_one_address, nullptr},
-            {MHD_OPTION_CONNECTION_MEMORY_LIMIT, most_of_a_request, nullptr},
+            {MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory, nullptr},
             {MHD_OPTION_STRICT_FOR_CLIENT, 1, nullptr},
         };
         unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
@@ -188,11 +256,25 @@ public:
     }
 
 private:
+    // Called when the headers are there, for each piece of a body, and when all is there. Who answers at
+    // the first call gets the connection closed.
     static MHD_Result on_request(void *self, MHD_Connection *connection, const char *path,
                                  const char *method, const char * /*version*/, const char * /*body*/,
-                                 std::size_t * /*size*/, void ** /*request*/)
+                                 std::size_t *size, void **request)
     {
-        return static_cast<Implementation *>(self)->answer(connection, path, method);
+        const bool first = !*request;
+        *request = self;
+        const std::string_view word = method;
+        if (word != MHD_HTTP_METHOD_GET && word != MHD_HTTP_METHOD_HEAD) // there is nothing to write
+            return send(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n",
+                        {MHD_HTTP_HEADER_ALLOW, "GET, HEAD"});
+        if (first)
+            return MHD_YES;
+        if (*size) { // of no interest
+            *size = 0;
+            return MHD_YES;
+        }
+        return static_cast<Implementation *>(self)->answer(connection, path);
     }
 
     // Certificates are read when a client comes, so that renewed ones count at once.
@@ -213,18 +295,23 @@ private:
         *kept = owned.release();
     }
 
-    MHD_Result answer(MHD_Connection *connection, const std::string &path, std::string_view method)
+    MHD_Result answer(MHD_Connection *connection, const std::string &path)
     {
-        if (!users_.may_ask(path, header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION)))
+        switch (users_.may_ask(path, header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION),
+                               peer_of(connection))) {
+        case Users::Verdict::no:
             return send(connection, MHD_HTTP_UNAUTHORIZED, "who are you?\n",
                         {MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"podrttd\""});
-        if (method != MHD_HTTP_METHOD_GET && method != MHD_HTTP_METHOD_HEAD) // there is nothing to write
-            return send(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n",
-                        {MHD_HTTP_HEADER_ALLOW, "GET, HEAD"});
+        case Users::Verdict::later:
+            return send(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "wrong a moment ago; try again\n",
+                        {MHD_HTTP_HEADER_RETRY_AFTER, "1"});
+        case Users::Verdict::yes:
+            break;
+        }
         if (path == "/metrics")
             return scrape(connection);
         if (path == "/pods.json")
-            return show(connection);
+            return share(connection, pods_.get([this] { return make_page_data(); }));
         if (const auto file = page_files().find(path); file != page_files().end())
             return send_page(connection, file->second);
         if (path == "/healthz")
@@ -243,48 +330,42 @@ private:
 
     MHD_Result scrape(MHD_Connection *connection)
     {
-        // One at a time, however many ask: what a scrape takes is taken once. And few answers that
-        // wait for slow readers.
-        const std::lock_guard lock(scraping_);
-        if (in_flight_ >= most_in_flight)
-            return send(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many scrapes at a time\n");
-        TextExposition text;
-        ProtobufExposition protobuf;
-        Exposition &exposition = prefers_protobuf(header_of(connection, MHD_HTTP_HEADER_ACCEPT))
-                                     ? static_cast<Exposition &>(protobuf)
-                                     : static_cast<Exposition &>(text);
-        collector_.collect(exposition);
-        const Response response = make_response(exposition.take_parts(), in_flight_);
-        if (!response)
-            return MHD_NO;
-        MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONTENT_TYPE, exposition.content_type());
-        MHD_add_response_header(response.get(), MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
-        return send(connection, MHD_HTTP_OK, response);
+        if (prefers_protobuf(header_of(connection, MHD_HTTP_HEADER_ACCEPT)))
+            return share(connection, protobuf_.get([this] { return make_metrics<ProtobufExposition>(); }));
+        return share(connection, text_.get([this] { return make_metrics<TextExposition>(); }));
     }
 
-    MHD_Result show(MHD_Connection *connection)
+    static MHD_Result share(MHD_Connection *connection, std::shared_ptr<const Answer> answer)
     {
-        const std::lock_guard lock(scraping_);
-        if (in_flight_ >= most_in_flight)
-            return send(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many at a time\n");
-        std::vector<std::string> parts;
-        parts.push_back(collector_.page_data());
-        if (parts.front().empty())
+        if (answer->length == 0)
             return send(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the maps cannot be read; see the log\n");
-        const Response response = make_response(std::move(parts), in_flight_);
+        const std::string type = answer->content_type;
+        const Response response = make_response(std::move(answer));
         if (!response)
             return MHD_NO;
-        MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+        MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONTENT_TYPE, type.c_str());
+        MHD_add_response_header(response.get(), MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
         MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
         return send(connection, MHD_HTTP_OK, response);
     }
+
+    template <typename Form>
+    Answer make_metrics() const
+    {
+        Form exposition;
+        collector_.collect(exposition);
+        return {Clock::now(), exposition.content_type(), exposition.take_parts()};
+    }
+
+    Answer make_page_data() const { return {Clock::now(), "application/json", {collector_.page_data()}}; }
 
     const Collector &collector_;
     const Health &health_;
     const WebConfig config_;
     Users users_;
-    std::mutex scraping_;
-    std::atomic<int> in_flight_ = 0;
+    Latest text_;
+    Latest protobuf_;
+    Latest pods_;
     Handle<MHD_Daemon, MHD_stop_daemon> daemon_; // ends before what it uses
 };
 

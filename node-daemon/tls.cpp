@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tls.h"
 
+#include <gnutls/x509.h>
+
 namespace podrtt
 {
 
@@ -35,8 +37,12 @@ void use_tls_credentials(gnutls_session_t session, const TlsConfig &tls, const T
     gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials.get());
     if (!tls.needs_client_certificate)
         return;
+    // A certificate that is made for clients; the servers' of the same authority will not do.
+    static gnutls_typed_vdata_st client = {
+        GNUTLS_DT_KEY_PURPOSE_OID,
+        reinterpret_cast<unsigned char *>(const_cast<char *>(GNUTLS_KP_TLS_WWW_CLIENT)), 0}; // NOLINT
     gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
-    gnutls_session_set_verify_cert(session, nullptr, 0);
+    gnutls_session_set_verify_cert2(session, &client, 1, 0);
 }
 
 } // namespace podrtt

@@ -98,7 +98,10 @@ def heat_map(title, description, family, where, **more):
 
 def table(title, description, columns, join, links=(), **more):
     """A column for each query; rows are joined by their labels."""
+    # As Grafana names the values of several queries, and of one.
     names = {f"Value #{letter}": column for letter, (column, _) in zip("ABCDEFGH", columns)}
+    if len(columns) == 1:
+        names = {"Value": columns[0][0]}
     return panel("table", title, description, [instant(expression) for _, expression in columns], width=24, height=9,
                  links=links, custom={"filterable": True},
                  transformations=[{"id": "merge", "options": {}},
@@ -252,7 +255,7 @@ def pod():
               unit="cps", logarithmic=False),
         graph("Samples of data", "In a second, by leg.", target(samples(RTT, "leg", this), "{{leg}}"), unit="cps",
               logarithmic=False),
-        table("Identity", "As the container runtime gave it.", [("measured", f"podrtt_pod_info{{{this}}}")], []),
+        table("Identity", "As the container runtime gave it.", [("measured", f"podrtt_pod_info{{{this}}}")], [], unit="none"),
     ])
 
 

@@ -4,8 +4,8 @@
 "use strict";
 
 const INTERVAL_MS = 2000;
-const KEPT = 60; // intervals in the pictures: two minutes
-const WINDOW = 30; // intervals in the figures: one minute
+const KEPT_MS = 120000; // what the pictures show
+const WINDOW_MS = 60000; // what the figures are of
 
 // Buckets are those of a Prometheus native histogram of schema 3, from 2^-20 s on: see bpf/podrtt.h.
 const FIRST_EXPONENT = -20;
@@ -15,20 +15,46 @@ const BUCKETS = 1 + 26 * PER_OCTAVE;
 const LOWEST = 4 * PER_OCTAVE;
 const PER_ROW = PER_OCTAVE / 2;
 const ROWS = 38;
+const WIDTH = 180;
 
 const KINDS = ["data", "handshake", "floor"];
 
-const decode = (pairs) => {
+// Histograms come, and are kept, as what is in them: [bucket, count, bucket, count, …].
+const eachPair = (pairs, visit) => {
+  for (let i = 0; i < pairs.length; i += 2) visit(pairs[i], pairs[i + 1]);
+};
+
+const total = (pairs) => {
+  let sum = 0;
+  eachPair(pairs, (_, count) => (sum += count));
+  return sum;
+};
+
+// What has come between two answers; nothing where counts go back, which they only do if another daemon
+// has begun to count anew.
+const difference = (now, before) => {
+  const known = new Map();
+  eachPair(before, (bucket, count) => known.set(bucket, count));
+  const since = [];
+  let back = false;
+  eachPair(now, (bucket, count) => {
+    const more = count - (known.get(bucket) ?? 0);
+    known.delete(bucket);
+    if (more < 0) back = true;
+    if (more > 0) since.push(bucket, more);
+  });
+  return back || known.size ? [] : since;
+};
+
+const sumOf = (histograms) => {
   const buckets = new Float64Array(BUCKETS);
-  for (let i = 0; i < pairs.length; i += 2) buckets[pairs[i]] = pairs[i + 1];
+  for (const pairs of histograms) eachPair(pairs, (bucket, count) => (buckets[bucket] += count));
   return buckets;
 };
 
-const total = (buckets) => buckets.reduce((sum, count) => sum + count, 0);
-
 // As quantile() in bpf/user/histogram.h. Seconds; NaN without samples.
 const quantile = (buckets, q) => {
-  const count = total(buckets);
+  const count = buckets.reduce((sum, more) => sum + more, 0);
   if (count === 0) return NaN;
   const rank = q * count;
   let bucket = 0;
@@ -46,48 +72,44 @@ const duration = (seconds) => {
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 
-// A leg of a pod: what was counted last, and what has come in each interval since the page is open.
+// A leg of a pod: what was counted last, and what has come since the page is open, answer by answer. They
+// come at intervals that the browser makes longer where nobody looks.
 class Leg {
   constructor() {
-    this.counted = {};
-    this.intervals = [];
+    this.counted = null;
+    this.intervals = []; // {from, to, data, handshake, floor}; ms of performance.now()
     this.figures = {};
   }
 
-  take(kinds) {
-    const interval = {};
-    for (const kind of KINDS) {
-      const now = decode(kinds[kind] ?? []);
-      const before = this.counted[kind];
-      const since = before ? now.map((count, i) => count - before[i]) : new Float64Array(BUCKETS);
-      // Counts only go back where another daemon has begun to count anew.
-      interval[kind] = since.some((count) => count < 0) ? new Float64Array(BUCKETS) : since;
-      this.counted[kind] = now;
+  take(kinds, from, to) {
+    if (this.counted) {
+      const interval = { from, to };
+      for (const kind of KINDS) interval[kind] = difference(kinds[kind] ?? [], this.counted[kind] ?? []);
+      this.intervals.push(interval);
     }
-    this.intervals.push(interval);
-    if (this.intervals.length > KEPT) this.intervals.shift();
+    while (this.intervals.length && this.intervals[0].to < to - KEPT_MS) this.intervals.shift();
+    this.counted = kinds;
+    const recent = this.intervals.filter((interval) => interval.to > to - WINDOW_MS);
     this.figures = {
-      p50: this.figure("data", 0.5),
-      p99: this.figure("data", 0.99),
-      floor: this.figure("floor", 0.5),
-      handshake: this.figure("handshake", 0.5),
-      rate: { value: this.rate(), old: false },
+      p50: this.figure(recent, "data", 0.5),
+      p99: this.figure(recent, "data", 0.99),
+      floor: this.figure(recent, "floor", 0.5),
+      handshake: this.figure(recent, "handshake", 0.5),
+      rate: { value: this.rate(recent), old: false },
     };
   }
 
   // Of the last minute; else of all time, which is then said to be old.
-  figure(kind, q) {
-    const recent = new Float64Array(BUCKETS);
-    for (const interval of this.intervals.slice(-WINDOW)) interval[kind].forEach((count, i) => (recent[i] += count));
-    const value = quantile(recent, q);
-    return Number.isNaN(value) ? { value: quantile(this.counted[kind], q), old: true } : { value, old: false };
+  figure(recent, kind, q) {
+    const value = quantile(sumOf(recent.map((interval) => interval[kind])), q);
+    if (!Number.isNaN(value)) return { value, old: false };
+    return { value: quantile(sumOf([this.counted[kind] ?? []]), q), old: true };
   }
 
-  // The first interval holds nothing: nobody has looked before.
-  rate() {
-    const recent = this.intervals.slice(1).slice(-WINDOW);
+  rate(recent) {
+    if (!recent.length) return NaN;
     const samples = recent.reduce((sum, interval) => sum + total(interval.data), 0);
-    return recent.length ? (samples * 1000) / (recent.length * INTERVAL_MS) : NaN;
+    return (samples * 1000) / (recent.at(-1).to - recent[0].from);
   }
 }
 
@@ -103,15 +125,16 @@ class Pod {
     this.heading.scope = "rowgroup";
     this.heading.textContent = this.name; // never as HTML: names come from elsewhere
     this.heading.title = this.name;
+    this.inView = true; // until the browser says otherwise
   }
 
-  take(legs) {
+  take(legs, from, to) {
     for (const [name, kinds] of Object.entries(legs)) {
       if (!this.legs.has(name)) {
         this.legs.set(name, new Leg());
         this.addRow(name);
       }
-      this.legs.get(name).take(kinds);
+      this.legs.get(name).take(kinds, from, to);
     }
   }
 
@@ -128,7 +151,7 @@ class Pod {
     }
     for (const picture of ["spark", "heat"]) {
       const canvas = document.createElement("canvas");
-      canvas.width = KEPT * 3;
+      canvas.width = WIDTH;
       canvas.height = ROWS;
       canvas.setAttribute("role", "img");
       canvas.dataset.picture = picture;
@@ -149,7 +172,7 @@ class Pod {
     return most;
   }
 
-  draw() {
+  draw(now) {
     for (const [name, cells] of this.rows) {
       const leg = this.legs.get(name);
       for (const [figure, { value, old }] of Object.entries(leg.figures)) {
@@ -157,33 +180,33 @@ class Pod {
         cells[figure].textContent = figure === "rate" ? text : duration(value);
         cells[figure].classList.toggle("old", old);
       }
-      drawSpark(cells.spark, leg);
-      drawHeat(cells.heat, leg);
+      drawSpark(cells.spark, leg, now);
+      drawHeat(cells.heat, leg, now);
     }
   }
 }
 
+const xOf = (time, now) => WIDTH * (1 - (now - time) / KEPT_MS);
+
 // The p99 of each interval, on a logarithmic scale of its own.
-function drawSpark(canvas, leg) {
+function drawSpark(canvas, leg, now) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const values = leg.intervals.map((interval) => quantile(interval.data, 0.99));
-  const known = values.filter((value) => !Number.isNaN(value)).map(Math.log2);
-  if (!known.length) {
-    canvas.setAttribute("aria-label", "no samples in the last two minutes");
-    return;
-  }
-  const low = Math.min(...known) - 0.5;
-  const high = Math.max(...known) + 0.5;
-  canvas.setAttribute("aria-label", `p99 between ${duration(2 ** (low + 0.5))} and ${duration(2 ** (high - 0.5))}`);
-  canvas.parentElement.title = canvas.getAttribute("aria-label");
-  const left = KEPT - values.length;
+  const points = leg.intervals.map(({ to, data }) => [xOf(to, now), quantile(sumOf([data]), 0.99)]);
+  const known = points.map(([, value]) => value).filter((value) => !Number.isNaN(value));
+  const text = known.length
+    ? `p99 between ${duration(Math.min(...known))} and ${duration(Math.max(...known))}`
+    : "no samples in the last two minutes";
+  canvas.setAttribute("aria-label", text);
+  canvas.parentElement.title = text;
+  if (!known.length) return;
+  const low = Math.log2(Math.min(...known)) - 0.5;
+  const high = Math.log2(Math.max(...known)) + 0.5;
   context.strokeStyle = context.fillStyle = style("--mark");
   context.lineWidth = 1.5;
   context.beginPath();
   let drawing = false;
-  values.forEach((value, i) => {
-    const x = (left + i) * 3 + 1.5;
+  for (const [x, value] of points) {
     const y = (canvas.height - 2) * (1 - (Math.log2(value) - low) / (high - low)) + 1;
     if (Number.isNaN(value)) {
       drawing = false;
@@ -194,29 +217,30 @@ function drawSpark(canvas, leg) {
       context.fillRect(x - 1, y - 1, 2, 2);
       drawing = true;
     }
-  });
+  }
   context.stroke();
 }
 
 // A column for each interval, a row for each half of a power of two; the more samples, the darker.
-function drawHeat(canvas, leg) {
+function drawHeat(canvas, leg, now) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   const columns = leg.intervals.map(({ data }) => {
     const rows = new Float64Array(ROWS);
-    data.forEach((count, bucket) => {
+    eachPair(data, (bucket, count) => {
       rows[Math.min(ROWS - 1, Math.max(0, Math.floor((bucket - LOWEST - 1) / PER_ROW)))] += count;
     });
     return rows;
   });
-  const most = Math.max(...columns.flatMap((rows) => [...rows]));
-  const left = KEPT - columns.length;
+  const most = columns.reduce((highest, rows) => Math.max(highest, ...rows), 0);
   context.fillStyle = style("--mark");
   columns.forEach((rows, i) => {
+    const left = xOf(leg.intervals[i].from, now);
+    const right = xOf(leg.intervals[i].to, now);
     rows.forEach((count, row) => {
       if (!count) return;
       context.globalAlpha = 0.2 + 0.8 * (Math.log1p(count) / Math.log1p(most));
-      context.fillRect((left + i) * 3, ROWS - 1 - row, 3, 1);
+      context.fillRect(left, ROWS - 1 - row, right - left, 1);
     });
   });
   context.globalAlpha = 1;
@@ -224,6 +248,17 @@ function drawHeat(canvas, leg) {
 
 const pods = new Map();
 let order = "p99";
+let asked = performance.now(); // the last time
+
+// Only what is in view is drawn: a node may have hundreds of pods.
+const watch = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const pod = pods.get(target.dataset.key);
+    if (!pod) continue;
+    pod.inView = isIntersecting;
+    if (isIntersecting) pod.draw(asked);
+  }
+});
 
 const element = (id) => document.getElementById(id);
 
@@ -238,17 +273,22 @@ function arrange() {
   });
 }
 
-function take(answer) {
+function take(answer, from, to) {
   element("node").textContent = `${answer.node}, ${answer.version}`;
   const present = new Set();
   for (const { namespace, pod, legs } of answer.pods) {
     const key = `${namespace}/${pod}`;
     present.add(key);
-    if (!pods.has(key)) pods.set(key, new Pod(namespace, pod));
-    pods.get(key).take(legs);
+    if (!pods.has(key)) {
+      pods.set(key, new Pod(namespace, pod));
+      pods.get(key).body.dataset.key = key;
+      watch.observe(pods.get(key).body);
+    }
+    pods.get(key).take(legs, from, to);
   }
   for (const [key, pod] of pods) {
     if (present.has(key)) continue;
+    watch.unobserve(pod.body);
     pod.body.remove();
     pods.delete(key);
   }
@@ -270,9 +310,12 @@ async function ask() {
 
 async function refresh() {
   try {
-    take(await ask());
+    const answer = await ask();
+    const now = performance.now();
+    take(answer, asked, now);
+    asked = now;
     if (!element("hold").checked) arrange();
-    for (const pod of pods.values()) if (!pod.body.hidden) pod.draw();
+    for (const pod of pods.values()) if (pod.inView) pod.draw(now);
     const what = pods.size === 1 ? "1 row" : `${pods.size} rows`;
     say(pods.size ? `${what}, ${new Date().toLocaleTimeString()}` : "No samples yet", false);
   } catch (error) {
