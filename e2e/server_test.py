@@ -103,7 +103,7 @@ class ServerTest(unittest.TestCase):
             return sum(os.readlink(f"/proc/{self.daemon.process.pid}/fd/{fd}").startswith("socket:")
                        for fd in os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
 
-        self.assertGreater(served(), 100)
+        wait_until(lambda: served() > 100, "all have connections")
         end = time.monotonic() + 30
         while served() > 20 and time.monotonic() < end:
             for client in clients[:50]:

@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -73,7 +72,7 @@ struct Answer {
         for (const auto &part : parts) {
             if (offset < part.size()) {
                 const std::size_t size = std::min<std::size_t>(most, part.size() - offset);
-                std::memcpy(to, part.data() + offset, size);
+                part.copy(to, size, offset);
                 return size;
             }
             offset -= part.size();
