@@ -77,6 +77,30 @@ class InstallTest(unittest.TestCase):
         self.call("uninstall")
         self.assertEqual(self.everything(), before)
 
+    def test_entry_moves_from_list_to_drop_in_and_back(self):
+        drop_in = self.conf / "azure/podrtt.conf"
+        for options, in_list in (((), True), (("--drop-in",), False), ((), True)):
+            self.call("install", *options)
+            self.assertEqual((self.types() == ["azure-vnet", "podrtt"], drop_in.exists()), (in_list, not in_list))
+            self.assertEqual(self.call("install", *options), "")
+
+    def test_runtime_decides_on_the_drop_in(self):
+        """By the build information that Go puts into executables, here in the midst of other bytes."""
+        drop_in, runtime = self.conf / "azure/podrtt.conf", pathlib.Path(self.root.name, "containerd")
+        for version, expected in (("1.1.2", False), ("1.2.9", False), ("1.3.0", True), ("1.10.1-rc.1", True), ("2.0.0", True),
+                                  ("x", False), ("", False)):
+            with self.subTest(version):
+                told = f"dep\tgithub.com/containernetworking/cni\tv{version}\th1:abc=\n" if version else ""
+                # Across a border of the pieces in which it is read.
+                runtime.write_bytes(b"\x7fELF" + b"\0" * (1024 * 1024 - 20) + told.encode() + b"\0" * 3000000)
+                self.call("install", "--runtime", runtime)
+                self.assertEqual((drop_in.exists(), self.types()[-1] == "podrtt"), (expected, not expected))
+        runtime.write_bytes(b"dep\tgithub.com/containernetworking/cni\tv1.3.0\t")
+        self.list.write_text(AZURE.replace('"name"', '"loadOnlyInlinedPlugins": true, "name"'), encoding="ascii")
+        self.call("install", "--runtime", runtime)
+        self.assertEqual((drop_in.exists(), self.types()[-1]), (False, "podrtt"))
+        self.call("install", "--runtime", "/nonexistent")
+
     def test_of_several_lists_the_one_that_runtimes_take(self):
         (self.conf / "05-broken.conflist").write_text('{"name": "half', encoding="ascii")
         (self.conf / "20-later.conflist").write_text(AZURE, encoding="ascii")

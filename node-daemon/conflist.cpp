@@ -149,12 +149,13 @@ Result<std::string> checked(std::string text, const Json &expected)
 
 } // namespace
 
-Result<std::string> conflist_name(const std::string &text)
+Result<ConfList> read_conflist(const std::string &text)
 {
     auto json = parse(text);
     if (!json)
         return std::unexpected(json.error());
-    return (*json)["name"].get<std::string>();
+    return ConfList{(*json)["name"].get<std::string>(),
+                    json->value("loadOnlyInlinedPlugins", Json()) != true};
 }
 
 Result<std::string> remove_from_conflist(const std::string &text)

@@ -18,7 +18,12 @@ Result<std::string> add_to_conflist(const std::string &text);
 // The text without podrtt: what it was before add_to_conflist().
 Result<std::string> remove_from_conflist(const std::string &text);
 
-// "name" of a configuration list.
-Result<std::string> conflist_name(const std::string &text);
+struct ConfList {
+    std::string name;
+    bool loads_drop_ins; // unless "loadOnlyInlinedPlugins" forbids it; and if the runtime can
+};
+
+// An error if the text is no configuration list.
+Result<ConfList> read_conflist(const std::string &text);
 
 } // namespace podrtt

@@ -16,6 +16,7 @@
 
 #include "conflist.h"
 #include "fd.h"
+#include "runtime.h"
 
 namespace podrtt
 {
@@ -87,19 +88,19 @@ void print_diff(const fs::path &path, const std::string &before, const std::stri
 }
 
 // Writes `after` in the place of `before`, unless they are the same or this is a rehearsal.
-Result<bool> change_file(const InstallOptions &options, const fs::path &path, const std::string &before,
+Result<void> change_file(const InstallOptions &options, const fs::path &path, const std::string &before,
                          const std::string &after, std::ostream &out)
 {
     if (before == after)
-        return false;
+        return {};
     if (options.dry_run) {
         print_diff(path, before, after, out);
-        return true;
+        return {};
     }
     if (auto replaced = replace_file(path, after, 0600); !replaced)
-        return std::unexpected(replaced.error());
+        return replaced;
     out << "changed " << path.string() << '\n';
-    return true;
+    return {};
 }
 
 std::vector<fs::path> conf_files(const fs::path &conf_dir)
@@ -123,25 +124,23 @@ Result<void> wake_runtime(const fs::path &conf_dir)
     return {};
 }
 
-Result<bool> install_drop_in(const InstallOptions &options, const std::string &network, std::ostream &out)
+Result<void> install_drop_in(const InstallOptions &options, const std::string &network, std::ostream &out)
 {
     const fs::path path = options.conf_dir / network / drop_in_name;
     if (auto present = read_file(path); present && *present == drop_in_text)
-        return false;
+        return {};
     if (options.dry_run) {
         print_diff(path, "", drop_in_text, out);
-        return true;
+        return {};
     }
     std::error_code error;
     fs::create_directories(path.parent_path(), error);
     if (error)
         return failure("create directory", path.parent_path(), error.value());
     if (auto written = replace_file(path, drop_in_text, 0600); !written)
-        return std::unexpected(written.error());
+        return written;
     out << "wrote " << path.string() << '\n';
-    if (auto woken = wake_runtime(options.conf_dir); !woken)
-        return std::unexpected(woken.error());
-    return true;
+    return wake_runtime(options.conf_dir);
 }
 
 Result<void> install_file(const InstallOptions &options, std::ostream &out)
@@ -188,8 +187,9 @@ Result<void> remove_drop_ins(const InstallOptions &options, std::ostream &out)
     return changed ? wake_runtime(options.conf_dir) : Result<void>();
 }
 
-// Whether there was something to do.
-Result<bool> install_entry(const InstallOptions &options, std::ostream &out)
+// The entry in one of its two places, and in the other no more: a plugin is called once. Never in none
+// of them meanwhile.
+Result<void> install_entry(const InstallOptions &options, std::ostream &out)
 {
     auto path = find_conflist(options.conf_dir);
     if (!path)
@@ -197,16 +197,19 @@ Result<bool> install_entry(const InstallOptions &options, std::ostream &out)
     auto text = read_file(*path);
     if (!text)
         return std::unexpected(text.error());
-    if (options.drop_in) {
-        auto name = conflist_name(*text);
-        if (!name)
-            return std::unexpected(name.error());
-        return install_drop_in(options, *name, out);
-    }
-    auto edited = add_to_conflist(*text);
+    auto list = read_conflist(*text);
+    if (!list)
+        return std::unexpected(list.error());
+    const bool drop_in = options.drop_in || (list->loads_drop_ins && loads_drop_ins(options.runtime));
+    if (drop_in)
+        if (auto installed = install_drop_in(options, list->name, out); !installed)
+            return installed;
+    auto edited = drop_in ? remove_from_conflist(*text) : add_to_conflist(*text);
     if (!edited)
         return std::unexpected(edited.error());
-    return change_file(options, *path, *text, *edited, out);
+    if (auto changed = change_file(options, *path, *text, *edited, out); !changed)
+        return changed;
+    return drop_in ? Result<void>() : remove_drop_ins(options, out);
 }
 
 } // namespace
@@ -216,10 +219,10 @@ Result<fs::path> find_conflist(const fs::path &conf_dir)
     std::string reasons;
     for (const auto &path : conf_files(conf_dir)) {
         auto text = read_file(path);
-        auto name = text ? conflist_name(*text) : std::unexpected(text.error());
-        if (name)
+        auto list = text ? read_conflist(*text) : std::unexpected(text.error());
+        if (list)
             return path;
-        reasons += "; " + path.filename().string() + ": " + name.error().reason;
+        reasons += "; " + path.filename().string() + ": " + list.error().reason;
     }
     return failure("find a CNI configuration list in", conf_dir,
                    "there is none that podrtt could be added to" + reasons);
@@ -230,8 +233,7 @@ Result<void> install(const InstallOptions &options, std::ostream &out)
     // The other way round the runtime would look for a plugin that is not there.
     if (auto installed = install_file(options, out); !installed)
         return installed;
-    auto installed = install_entry(options, out);
-    return installed ? Result<void>() : std::unexpected(installed.error());
+    return install_entry(options, out);
 }
 
 Result<void> uninstall(const InstallOptions &options, std::ostream &out)

@@ -16,9 +16,10 @@ struct InstallOptions {
     std::filesystem::path conf_dir = "/etc/cni/net.d";
     std::filesystem::path bin_dir = "/opt/cni/bin";
     std::filesystem::path plugin; // to be copied; empty: the one beside this executable
-    // A file of its own below <conf_dir>/<network>/, which runtimes load from libcni 1.3.0 on,
-    // instead of an entry in the list, which others may write over.
+    // A file of its own below <conf_dir>/<network>/, instead of an entry in the list, which others may
+    // write over. Also done where `runtime` is an executable that is known to load such files.
     bool drop_in = false;
+    std::filesystem::path runtime = "/usr/bin/containerd";
     bool dry_run = false; // only say what would be done
 };
 

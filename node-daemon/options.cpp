@@ -29,6 +29,11 @@ void add_install_options(CLI::App &command, InstallOptions &options)
         "--drop-in", options.drop_in,
         "Write <network>/podrtt.conf instead of an entry in the list; for runtimes with libcni "
         "1.3.0 or later (containerd 2.1)");
+    command
+        .add_option(
+            "--runtime", options.runtime,
+            "The runtime's executable: if it is built with such a libcni, --drop-in is taken for granted")
+        ->capture_default_str();
 }
 
 } // namespace

@@ -25,6 +25,7 @@ namespace
 PluginStatus plugin_status(InstallOptions options)
 {
     options.dry_run = true;
+    options.runtime.clear();
     PluginStatus status;
     for (const bool drop_in : {true, false}) { // either will do
         std::ostringstream missing;

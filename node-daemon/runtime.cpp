@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime.h"
+
+#include <charconv>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace podrtt
+{
+namespace
+{
+
+constexpr std::string_view module = "dep\tgithub.com/containernetworking/cni\tv";
+constexpr std::size_t longest_version = 32;
+
+// Major and minor; 0.0 if it is none.
+std::pair<unsigned, unsigned> parse_version(std::string_view text)
+{
+    std::pair<unsigned, unsigned> version;
+    const char *last = text.data() + text.size();
+    const auto major = std::from_chars(text.data(), last, version.first);
+    if (major.ec != std::errc() || major.ptr == last || *major.ptr != '.')
+        return {};
+    const auto minor = std::from_chars(major.ptr + 1, last, version.second);
+    return minor.ec == std::errc() ? version : std::pair(0u, 0u);
+}
+
+} // namespace
+
+bool loads_drop_ins(const std::filesystem::path &runtime)
+{
+    std::ifstream file(runtime, std::ios::binary);
+    std::string window, chunk(1024 * 1024, '\0'); // executables have tens of MiB
+    while (file.read(chunk.data(), static_cast<std::streamsize>(chunk.size())), file.gcount() > 0) {
+        window.append(chunk, 0, static_cast<std::size_t>(file.gcount()));
+        const std::size_t found = window.find(module);
+        if (found != std::string::npos &&
+            (file.eof() || window.size() - found > module.size() + longest_version))
+            return parse_version(std::string_view(window).substr(found + module.size())) >=
+                   std::pair(1u, 3u);
+        // What may be the beginning of it stays.
+        const std::size_t kept = module.size() + longest_version;
+        if (found == std::string::npos && window.size() > kept)
+            window.erase(0, window.size() - kept);
+    }
+    return false;
+}
+
+} // namespace podrtt
