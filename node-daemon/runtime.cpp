@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include <charconv>
+#include <cstddef>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -19,11 +20,10 @@ constexpr std::size_t longest_version = 32;
 std::pair<unsigned, unsigned> parse_version(std::string_view text)
 {
     std::pair<unsigned, unsigned> version;
-    const char *last = text.data() + text.size();
-    const auto major = std::from_chars(text.data(), last, version.first);
-    if (major.ec != std::errc() || major.ptr == last || *major.ptr != '.')
+    const auto major = std::from_chars(text.begin(), text.end(), version.first);
+    if (major.ec != std::errc() || major.ptr == text.end() || *major.ptr != '.')
         return {};
-    const auto minor = std::from_chars(major.ptr + 1, last, version.second);
+    const auto minor = std::from_chars(major.ptr + 1, text.end(), version.second);
     return minor.ec == std::errc() ? version : std::pair(0u, 0u);
 }
 
@@ -32,7 +32,7 @@ std::pair<unsigned, unsigned> parse_version(std::string_view text)
 bool loads_drop_ins(const std::filesystem::path &runtime)
 {
     std::ifstream file(runtime, std::ios::binary);
-    std::string window, chunk(1024 * 1024, '\0'); // executables have tens of MiB
+    std::string window, chunk(std::size_t{1024} * 1024, '\0'); // executables have tens of MiB
     while (file.read(chunk.data(), static_cast<std::streamsize>(chunk.size())), file.gcount() > 0) {
         window.append(chunk, 0, static_cast<std::size_t>(file.gcount()));
         const std::size_t found = window.find(module);
