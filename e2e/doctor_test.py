@@ -81,7 +81,7 @@ class DoctorTest(unittest.TestCase):
 
     def test_plugin_is_not_installed(self):
         self.daemon.stop()
-        run(BIN / "podrttd", "uninstall", *DIRECTORIES)
+        run(BIN / "podrttd", "uninstall", "--wait", 0, *DIRECTORIES)
         _, findings = doctor()
         self.assertTrue([what for what in findings["warn"] if "plugin is not installed" in what], findings)
 

@@ -41,12 +41,13 @@ class InstallTest(unittest.TestCase):
         self.list.write_text(AZURE, encoding="ascii")
         self.list.chmod(0o640)
         self.options = ("--cni-conf-dir", self.conf, "--cni-bin-dir", self.bin)
+        self.waits = {"uninstall": ("--wait", 0)}
 
     def tearDown(self):
         self.root.cleanup()
 
     def call(self, command, *options):
-        return run(BIN / "podrttd", command, *self.options, *options)
+        return run(BIN / "podrttd", command, *self.options, *self.waits.get(command, ()), *options)
 
     def types(self):
         return [plugin["type"] for plugin in json.loads(self.list.read_text(encoding="ascii"))["plugins"]]
@@ -84,6 +85,26 @@ class InstallTest(unittest.TestCase):
             self.assertEqual((self.types() == ["azure-vnet", "podrtt"], drop_in.exists()), (in_list, not in_list))
             self.assertEqual(self.call("install", *options), "")
 
+    def test_keys_of_the_operator_move_along(self):
+        drop_in = self.conf / "azure/podrtt.conf"
+        own = {"type": "podrtt", "failurePolicy": "closed"}
+        self.list.write_text(json.dumps({**json.loads(AZURE), "plugins": [{"type": "azure-vnet"}, own]}), encoding="ascii")
+        self.call("install", "--drop-in")
+        self.assertEqual((json.loads(drop_in.read_text(encoding="ascii")), self.types()), (own, ["azure-vnet"]))
+        self.assertEqual(self.call("install", "--drop-in"), "")
+        self.call("install")
+        self.assertEqual(json.loads(self.list.read_text(encoding="ascii"))["plugins"][-1], own)
+        self.assertFalse(drop_in.exists())
+
+    def test_plugin_outlives_its_entry_for_pods_on_their_way(self):
+        self.call("install")
+        self.waits = {}
+        with subprocess.Popen([BIN / "podrttd", "uninstall", *map(str, self.options), "--wait", "2"]) as uninstall:
+            wait_until(lambda: self.types() == ["azure-vnet"], "the entry is gone")
+            self.assertTrue((self.bin / "podrtt").exists())
+            self.assertEqual(uninstall.wait(10), 0)
+        self.assertFalse((self.bin / "podrtt").exists())
+
     def test_runtime_decides_on_the_drop_in(self):
         """By the build information that Go puts into executables, here in the midst of other bytes."""
         drop_in, runtime = self.conf / "azure/podrtt.conf", pathlib.Path(self.root.name, "containerd")
@@ -96,9 +117,11 @@ class InstallTest(unittest.TestCase):
                 self.call("install", "--runtime", runtime)
                 self.assertEqual((drop_in.exists(), self.types()[-1] == "podrtt"), (expected, not expected))
         runtime.write_bytes(b"dep\tgithub.com/containernetworking/cni\tv1.3.0\t")
-        self.list.write_text(AZURE.replace('"name"', '"loadOnlyInlinedPlugins": true, "name"'), encoding="ascii")
-        self.call("install", "--runtime", runtime)
-        self.assertEqual((drop_in.exists(), self.types()[-1]), (False, "podrtt"))
+        for forbidding in ("true", '"True"'):
+            self.list.write_text(AZURE.replace('"name"', f'"loadOnlyInlinedPlugins": {forbidding}, "name"'), encoding="ascii")
+            for option in (("--runtime", runtime), ("--drop-in",)):
+                self.call("install", *option)
+                self.assertEqual((drop_in.exists(), self.types()[-1]), (False, "podrtt"))
         self.call("install", "--runtime", "/nonexistent")
 
     def test_of_several_lists_the_one_that_runtimes_take(self):

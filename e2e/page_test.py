@@ -88,13 +88,12 @@ class PageTest(unittest.TestCase):
 
     def test_figures_are_those_of_the_kernel(self):
         wait_until(lambda: "old" not in self.figure("b-far", "network", "p50").get_attribute("class"), "new samples")
-        for sample in (s for s in top() if s["kind"] == "data" and s["leg"] == "network"):
-            for figure in ("p50", "p99"):
-                shown = seconds(self.figure(sample["pod"], "network", figure).text)
-                if figure == "p50":  # of the last seconds, and of all time: the line is always the same
-                    self.assertTrue(sample["p50_seconds"] / BUCKET < shown < sample["p50_seconds"] * BUCKET,
-                                    f"{sample}, shown {shown}")
-                self.assertGreater(shown, sample["p50_seconds"] / BUCKET)
+        kernels = {s["pod"]: s for s in top() if s["kind"] == "data" and s["leg"] == "network"}
+        for pod in ("b-far", "c-middle"):  # whose lines are longer than the machine's own delays
+            shown, median = seconds(self.figure(pod, "network", "p50").text), kernels[pod]["p50_seconds"]
+            # Of the last seconds, and of all time: the line is always the same.
+            self.assertTrue(median / BUCKET < shown < median * BUCKET, f"{pod}: {median}, shown {shown}")
+            self.assertGreaterEqual(seconds(self.figure(pod, "network", "p99").text), shown)
 
     def test_pictures_are_drawn_as_time_goes_on(self):
         for picture in ("spark", "heat"):

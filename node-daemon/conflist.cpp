@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conflist.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <nlohmann/json.hpp>
@@ -15,7 +17,6 @@ namespace
 using Json = nlohmann::json;
 
 constexpr std::string_view space = " \t\r\n";
-constexpr const char *entry = R"({"type":"podrtt"})";
 
 // Where one plugin stands in the text.
 struct Element {
@@ -154,8 +155,22 @@ Result<ConfList> read_conflist(const std::string &text)
     auto json = parse(text);
     if (!json)
         return std::unexpected(json.error());
-    return ConfList{(*json)["name"].get<std::string>(),
-                    json->value("loadOnlyInlinedPlugins", Json()) != true};
+    ConfList list = {(*json)["name"].get<std::string>(), "", true};
+    for (const Json &plugin : (*json)["plugins"])
+        if (is_own(plugin))
+            list.own = plugin.dump();
+    // libcni takes texts, too.
+    const Json only_inlined = json->value("loadOnlyInlinedPlugins", Json());
+    if (only_inlined.is_string())
+        list.loads_drop_ins = strcasecmp(only_inlined.get_ref<const std::string &>().c_str(), "true") != 0;
+    else
+        list.loads_drop_ins = only_inlined != true;
+    return list;
+}
+
+bool is_own_entry(const std::string &text)
+{
+    return is_own(Json::parse(text, nullptr, false));
 }
 
 Result<std::string> remove_from_conflist(const std::string &text)
@@ -180,7 +195,7 @@ Result<std::string> remove_from_conflist(const std::string &text)
     return checked(edited, expected);
 }
 
-Result<std::string> add_to_conflist(const std::string &text)
+Result<std::string> add_to_conflist(const std::string &text, const std::string &entry)
 {
     auto json = parse(text);
     if (!json)

@@ -12,6 +12,7 @@
 #include <optional>
 #include <sstream>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "conflist.h"
@@ -27,7 +28,6 @@ namespace fs = std::filesystem;
 
 constexpr const char *plugin_name = "podrtt";
 constexpr const char *drop_in_name = "podrtt.conf";
-constexpr const char *drop_in_text = "{\"type\":\"podrtt\"}\n";
 
 Result<std::string> read_file(const fs::path &path)
 {
@@ -38,8 +38,10 @@ Result<std::string> read_file(const fs::path &path)
 }
 
 // The file as it was or as it shall be, never a part of it, whatever happens. The temporary file
-// is in the same directory, and its name is none that a runtime reads.
-Result<void> replace_file(const fs::path &path, const std::string &text, mode_t mode)
+// is in the same directory, and its name is none that a runtime reads. With `before`, it must still hold
+// that: others write it, too.
+Result<void> replace_file(const fs::path &path, const std::string &text, mode_t mode,
+                          const std::string *before = nullptr)
 {
     const fs::path temporary = path.string() + ".podrtt-new";
     struct stat present = {};
@@ -54,11 +56,17 @@ Result<void> replace_file(const fs::path &path, const std::string &text, mode_t 
         done = count > 0;
         written += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
     }
-    if (done && fsync(fd.get()) == 0 && rename(temporary.c_str(), path.c_str()) == 0)
-        return {};
+    done = done && fsync(fd.get()) == 0;
     const int error = errno;
+    if (done && before && read_file(path) != *before) {
+        unlink(temporary.c_str());
+        return failure("write", path, "somebody else has written it meanwhile");
+    }
+    if (done && rename(temporary.c_str(), path.c_str()) == 0)
+        return {};
+    const int why = done ? errno : error;
     unlink(temporary.c_str());
-    return failure("write", path, error);
+    return failure("write", path, why);
 }
 
 // What changes, line by line, for people to read.
@@ -97,7 +105,7 @@ Result<void> change_file(const InstallOptions &options, const fs::path &path, co
         print_diff(path, before, after, out);
         return {};
     }
-    if (auto replaced = replace_file(path, after, 0600); !replaced)
+    if (auto replaced = replace_file(path, after, 0600, &before); !replaced)
         return replaced;
     out << "changed " << path.string() << '\n';
     return {};
@@ -124,23 +132,35 @@ Result<void> wake_runtime(const fs::path &conf_dir)
     return {};
 }
 
-Result<void> install_drop_in(const InstallOptions &options, const std::string &network, std::ostream &out)
+// What a drop-in says, if it is podrtt's; else nothing.
+std::string read_drop_in(const fs::path &path)
 {
-    const fs::path path = options.conf_dir / network / drop_in_name;
-    if (auto present = read_file(path); present && *present == drop_in_text)
+    auto text = read_file(path);
+    return text && is_own_entry(*text) ? *text : "";
+}
+
+// One that is there may have keys of the operator's, and stays as it is.
+Result<void> install_drop_in(const InstallOptions &options, const ConfList &list, std::ostream &out)
+{
+    const fs::path path = options.conf_dir / list.name / drop_in_name;
+    if (!read_drop_in(path).empty())
         return {};
+    const std::string text = (list.own.empty() ? default_entry : list.own) + "\n";
     if (options.dry_run) {
-        print_diff(path, "", drop_in_text, out);
+        print_diff(path, "", text, out);
         return {};
     }
     std::error_code error;
     fs::create_directories(path.parent_path(), error);
     if (error)
         return failure("create directory", path.parent_path(), error.value());
-    if (auto written = replace_file(path, drop_in_text, 0600); !written)
+    if (auto written = replace_file(path, text, 0600); !written)
         return written;
     out << "wrote " << path.string() << '\n';
-    return wake_runtime(options.conf_dir);
+    auto woken = wake_runtime(options.conf_dir);
+    if (!woken) // so that the next call does it again
+        unlink(path.c_str());
+    return woken;
 }
 
 Result<void> install_file(const InstallOptions &options, std::ostream &out)
@@ -191,6 +211,8 @@ Result<void> remove_drop_ins(const InstallOptions &options, std::ostream &out)
 // of them meanwhile.
 Result<void> install_entry(const InstallOptions &options, std::ostream &out)
 {
+    // First, for it may take its time, and the list should be read, changed and written at once.
+    const bool loads = options.drop_in || loads_drop_ins(options.runtime);
     auto path = find_conflist(options.conf_dir);
     if (!path)
         return std::unexpected(path.error());
@@ -200,11 +222,13 @@ Result<void> install_entry(const InstallOptions &options, std::ostream &out)
     auto list = read_conflist(*text);
     if (!list)
         return std::unexpected(list.error());
-    const bool drop_in = options.drop_in || (list->loads_drop_ins && loads_drop_ins(options.runtime));
+    const bool drop_in = loads && list->loads_drop_ins;
     if (drop_in)
-        if (auto installed = install_drop_in(options, list->name, out); !installed)
+        if (auto installed = install_drop_in(options, *list, out); !installed)
             return installed;
-    auto edited = drop_in ? remove_from_conflist(*text) : add_to_conflist(*text);
+    const std::string own = read_drop_in(options.conf_dir / list->name / drop_in_name);
+    auto edited =
+        drop_in ? remove_from_conflist(*text) : add_to_conflist(*text, own.empty() ? default_entry : own);
     if (!edited)
         return std::unexpected(edited.error());
     if (auto changed = change_file(options, *path, *text, *edited, out); !changed)
@@ -238,20 +262,27 @@ Result<void> install(const InstallOptions &options, std::ostream &out)
 
 Result<void> uninstall(const InstallOptions &options, std::ostream &out)
 {
+    std::ostringstream changes;
     for (const auto &path : conf_files(options.conf_dir)) {
         auto text = read_file(path);
         auto edited = text ? remove_from_conflist(*text) : std::unexpected(text.error());
         if (!edited)
             continue; // it is no list, so podrtt is not in it
-        if (auto changed = change_file(options, path, *text, *edited, out); !changed)
+        if (auto changed = change_file(options, path, *text, *edited, changes); !changed)
             return std::unexpected(changed.error());
     }
-    if (auto removed = remove_drop_ins(options, out); !removed)
+    if (auto removed = remove_drop_ins(options, changes); !removed)
         return removed;
+    out << changes.str();
     const fs::path plugin = options.bin_dir / plugin_name;
     if (options.dry_run) {
         out << "would remove " << plugin.string() << '\n';
         return {};
+    }
+    // Pods that are being created, or deleted, by the list as it was still need it.
+    if (!changes.str().empty() && options.wait.count() > 0) {
+        out << "waiting " << options.wait.count() << " s for pods that are on their way" << std::endl;
+        std::this_thread::sleep_for(options.wait);
     }
     if (unlink(plugin.c_str()) == 0)
         out << "removed " << plugin.string() << '\n';

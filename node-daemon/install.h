@@ -3,6 +3,7 @@
 // The plugin on the node: its file, and its place in the chain.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <ostream>
 #include <string>
@@ -20,7 +21,8 @@ struct InstallOptions {
     // write over. Also done where `runtime` is an executable that is known to load such files.
     bool drop_in = false;
     std::filesystem::path runtime = "/usr/bin/containerd";
-    bool dry_run = false; // only say what would be done
+    bool dry_run = false;          // only say what would be done
+    std::chrono::seconds wait{10}; // of uninstall(), between the entry and the file
 };
 
 // The list that a runtime takes: the first by name that is valid.
@@ -30,7 +32,7 @@ Result<std::filesystem::path> find_conflist(const std::filesystem::path &conf_di
 // stay, and what is right already is not touched. Writes to `out` what it does.
 Result<void> install(const InstallOptions &options, std::ostream &out);
 
-// Takes the entry away, wherever it is, then the file.
+// Takes the entry away, wherever it is, then the file, which pods on their way may still need.
 Result<void> uninstall(const InstallOptions &options, std::ostream &out);
 
 } // namespace podrtt

@@ -44,6 +44,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     std::vector<std::string> peers;
     auto grace_seconds = static_cast<unsigned>(options.run.grace_period.count());
     auto sample_milliseconds = static_cast<unsigned>(options.run.datapath.sample_interval.count());
+    auto wait_seconds = static_cast<unsigned>(options.install.wait.count());
     auto interval_seconds = static_cast<unsigned>(options.top.interval.count());
 
     std::string level = "pod", leg = "both";
@@ -127,6 +128,11 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         command->add_flag("--dry-run", options.install.dry_run, "Only show what would change");
     }
 
+    uninstall
+        ->add_option("--wait", wait_seconds,
+                     "Seconds between the entry and the plugin's file, which pods on their way still need")
+        ->check(CLI::Range(0u, 600u))
+        ->capture_default_str();
     uninstall->add_flag("--purge", options.purge,
                         "Take the programs off all pods, too, and remove what is pinned: what was measured "
                         "is gone. The daemon must have ended");
@@ -173,6 +179,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     options.run.detail.peers = !no_peers;
     if (leg != "both")
         options.run.detail.leg = leg == "network" ? PODRTT_LEG_NETWORK : PODRTT_LEG_POD;
+    options.install.wait = std::chrono::seconds(wait_seconds);
     options.top.interval = std::chrono::seconds(interval_seconds);
     options.top.once |= options.top.json;
     options.run.peers = default_peers();

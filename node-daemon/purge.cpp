@@ -76,8 +76,6 @@ Result<void> purge(const Pins &pins, bool dry_run, std::ostream &out)
         layouts.push_back(pins.of_layout(layout));
     std::error_code error;
     std::erase_if(layouts, [&](const auto &layout) { return !std::filesystem::exists(layout, error); });
-    if (layouts.empty())
-        return {};
     std::vector<Fd> locks;
     for (const auto &layout : layouts) {
         auto lock = lock_directory(layout, "podrttd runs; end it first");
@@ -85,10 +83,12 @@ Result<void> purge(const Pins &pins, bool dry_run, std::ostream &out)
             return std::unexpected(lock.error());
         locks.push_back(std::move(*lock));
         if (dry_run)
-            out << "would detach podrtt's programs, and remove " << layout.string() << '\n';
+            out << "would remove " << layout.string() << '\n';
     }
-    if (dry_run)
+    if (dry_run) {
+        out << "would detach podrtt's programs\n";
         return {};
+    }
     if (auto detached = detach_from_interfaces(); !detached)
         return detached;
     for (const auto &layout : layouts)

@@ -282,6 +282,7 @@ function take(answer, from, to) {
     if (!pods.has(key)) {
       pods.set(key, new Pod(namespace, pod));
       pods.get(key).body.dataset.key = key;
+      document.querySelector("table").append(pods.get(key).body); // until it is put in its place
       watch.observe(pods.get(key).body);
     }
     pods.get(key).take(legs, from, to);
