@@ -281,7 +281,7 @@ Result<void> uninstall(const InstallOptions &options, std::ostream &out)
     }
     // Pods that are being created, or deleted, by the list as it was still need it.
     if (!changes.str().empty() && options.wait.count() > 0) {
-        out << "waiting " << options.wait.count() << " s for pods that are on their way" << std::endl;
+        out << "waiting " << options.wait.count() << " s for pods that are on their way\n" << std::flush;
         std::this_thread::sleep_for(options.wait);
     }
     if (unlink(plugin.c_str()) == 0)
