@@ -2,10 +2,8 @@
 """The image of hack/Dockerfile on a node: run by podman as the DaemonSet in manifests/base says, with
 containerd making pods beside it. Run by hack/image, inside e2e/isolate."""
 
-import os
 import pathlib
 import re
-import subprocess
 import sys
 import urllib.request
 
@@ -14,20 +12,14 @@ import yaml
 import containerd
 import node
 from node import ROOT, TRAFFIC, Peer, in_netns, run, serve, wait_until
+from podman import Podman
 
 PORT = 8080
-HOME = pathlib.Path("/run/podman-image")
 # Where this node has what others have elsewhere.
 DIRECTORIES = {"/opt/cni/bin": containerd.PLUGINS, "/etc/cni/net.d": containerd.CONFLISTS, "/var/run/netns": "/run/netns"}
 CHAIN = {"cniVersion": "1.0.0", "name": "podnet", "plugins": [
     {"type": "ptp", "ipam": {"type": "host-local", "dataDir": "/run/ipam", "ranges": [[{"subnet": "10.99.0.0/16"}]],
                              "routes": [{"dst": "0.0.0.0/0"}]}}]}
-
-
-def podman(*arguments):
-    return run("podman", "--root", HOME / "root", "--runroot", HOME / "state", "--tmpdir", HOME / "tmp",
-               "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", *arguments,
-               env={**os.environ, "CONTAINERS_CONF": str(HOME / "containers.conf")}).strip()
 
 
 def container_options():
@@ -66,7 +58,7 @@ def connect(pod, peer, times):
     assert pod.popen(*TRAFFIC, "requests", peer.v4, PORT, times, 5).wait(30) == 0
 
 
-def start(image):
+def start(podman, image):
     options, arguments = container_options()
     podman("run", "--detach", "--name", "podrttd", *options, image, *arguments)
     wait_until(metrics, "podrttd in its container serves /metrics", 30)
@@ -79,8 +71,7 @@ def main():
     pathlib.Path("/var/lib/cni").mkdir(exist_ok=True)
     run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/cni")
     pathlib.Path("/var/lib/cni/results").mkdir()
-    HOME.mkdir()
-    (HOME / "containers.conf").write_text('[engine]\nruntime = "runc"\nevents_logger = "file"\n', encoding="ascii")
+    podman = Podman(CHAIN)
     runtime = containerd.Containerd()
     (containerd.PLUGINS / "podrtt").unlink()  # the container is to bring it
     containerd.write_conflist(CHAIN)
@@ -94,7 +85,7 @@ def main():
 
     print("==> podrttd, as the DaemonSet says", flush=True)
     image = podman("pull", "--quiet", f"oci-archive:{archive}").splitlines()[-1]
-    start(image)
+    start(podman, image)
     wait_until(lambda: "podrtt_plugin_installed 1" in metrics(), "the plugin is installed")
     wait_until(lambda: "podrtt" in (containerd.CONFLISTS / "10-test.conflist").read_text(encoding="ascii"), "its entry, too")
 
@@ -111,7 +102,7 @@ def main():
     meanwhile = runtime.run_sandbox("shop", "meanwhile")
     connect(meanwhile, peer, 2)
     connect(pods[0], peer, 2)
-    start(image)
+    start(podman, image)
     assert handshakes("meanwhile") == 2
     assert handshakes("web-0") == 5
     print(podman("exec", "podrttd", "/usr/bin/podrttd", "doctor"), flush=True)

@@ -130,9 +130,9 @@ void check_runtime(Report &report, const DoctorOptions &options)
     report.ok("the runtime's list is " + conflist->string());
 }
 
-void check_plugin(Report &report, const PluginStatus &plugin)
+void check_plugin(Report &report, bool in_place)
 {
-    if (plugin.in_place)
+    if (in_place)
         return report.ok("the plugin is installed");
     report.warn(
         "the plugin is not installed as podrttd install would do it",
@@ -194,7 +194,7 @@ Result<void> doctor(const Pins &pins, const DoctorOptions &options, std::ostream
                 ? report.ok("podrttd runs")
                 : report.fail("podrttd does not run",
                               "pods are measured on, but nobody serves it: start podrttd run");
-            check_plugin(report, status->plugin);
+            check_plugin(report, status->plugin_in_place);
             check_pods(report, status->pods);
             check_counts(report, *status);
         } else {

@@ -22,21 +22,17 @@ namespace podrtt
 namespace
 {
 
-PluginStatus plugin_status(InstallOptions options)
+bool is_plugin_in_place(InstallOptions options)
 {
     options.dry_run = true;
     options.runtime.clear();
-    PluginStatus status;
     for (const bool drop_in : {true, false}) { // either will do
         std::ostringstream missing;
         options.drop_in = drop_in;
-        auto installed = install(options, missing);
-        status.missing = installed ? missing.str() : installed.error().message();
-        status.in_place = status.missing.empty();
-        if (status.in_place)
-            return status;
+        if (install(options, missing) && missing.str().empty())
+            return true;
     }
-    return status;
+    return false;
 }
 
 PodStatus pod_status(std::uint32_t id, const podrtt_pod &pod, const Snapshot &snapshot)
@@ -70,7 +66,7 @@ void print_json(const Status &status, std::ostream &out)
         drops[name] = count;
     const Json json = {{"version", PODRTT_VERSION},
                        {"daemon_runs", status.daemon_runs},
-                       {"plugin_installed", status.plugin.in_place},
+                       {"plugin_installed", status.plugin_in_place},
                        {"samples", status.samples},
                        {"pods", pods},
                        {"maps", maps},
@@ -85,7 +81,7 @@ void print_text(const Status &status, std::ostream &out)
     fmt::print(out, layout, "version", PODRTT_VERSION);
     fmt::print(out, layout, "daemon",
                status.daemon_runs ? "runs" : "does not run; pods are measured all the same");
-    fmt::print(out, layout, "plugin", status.plugin.in_place ? "installed" : "not installed");
+    fmt::print(out, layout, "plugin", status.plugin_in_place ? "installed" : "not installed");
     fmt::print(out, layout, "pods",
                fmt::format("{} measured, {} not", attached, std::ssize(status.pods) - attached));
     fmt::print(out, layout, "samples", status.samples);
@@ -117,7 +113,7 @@ Result<Status> Status::take(const Pins &pins, const InstallOptions &options)
 
     Status status;
     status.daemon_runs = is_directory_locked(pins.directory());
-    status.plugin = plugin_status(options);
+    status.plugin_in_place = is_plugin_in_place(options);
     for (const auto &[id, pod] : snapshot->pods)
         if (!is_remains(id) && pod.deleted == 0)
             status.pods.push_back(pod_status(id, pod, *snapshot));

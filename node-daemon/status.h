@@ -35,15 +35,10 @@ struct MapStatus {
     double share() const { return static_cast<double>(entries) / capacity; }
 };
 
-struct PluginStatus {
-    bool in_place = false;
-    std::string missing; // what podrttd install would do, or why it cannot
-};
-
 struct Status {
     bool daemon_runs = false;
-    PluginStatus plugin;
-    std::vector<PodStatus> pods; // that live
+    bool plugin_in_place = false; // podrttd install would change nothing
+    std::vector<PodStatus> pods;  // that live
     std::vector<MapStatus> maps;
     std::vector<std::pair<std::string, std::uint64_t>> drops; // by the name that metrics have
     std::uint64_t samples = 0;                                // of data, of pods and namespaces

@@ -156,14 +156,13 @@ def dashboard(name, description, variables, panels):
     }
 
 
-def link(name, *labels):
-    values = "".join(f"&var-{label}=${{__field.labels.{label}}}" for label in labels)
+def link(name, *labels, of="__field.labels"):
+    values = "".join(f"&var-{label}=${{{of}.{label}}}" for label in labels)
     return {"title": TITLES[name], "url": f"/d/podrtt-{name}?${{__url_time_range}}&${{node:queryparam}}{values}"}
 
 
 def row_link(name, *labels):
-    values = "".join(f"&var-{label}=${{__data.fields.{label}}}" for label in labels)
-    return {"title": TITLES[name], "url": f"/d/podrtt-{name}?${{__url_time_range}}&${{node:queryparam}}{values}"}
+    return link(name, *labels, of="__data.fields")
 
 
 def cluster():
