@@ -14,6 +14,7 @@
 #include <fstream>
 #include <ostream>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "bpffs.h"
@@ -109,7 +110,8 @@ bool check_pins(Report &report, const Pins &pins)
     for (const auto &layout : other_layouts(pins))
         report.warn("pins of another version are left in " + pins.of_layout(layout).string(),
                     "podrttd takes them over at its start, or says in its log why not");
-    if (std::filesystem::exists(pins.directory() / PODRTT_MAP_PODS))
+    std::error_code error; // what cannot be seen is taken for missing
+    if (std::filesystem::exists(pins.directory() / PODRTT_MAP_PODS, error))
         return true;
     report.fail("nothing is pinned in " + directory,
                 "start podrttd run; if it runs with another --pin-path, tell it here, too");

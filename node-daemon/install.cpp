@@ -132,18 +132,18 @@ Result<void> wake_runtime(const fs::path &conf_dir)
     return {};
 }
 
-// What a drop-in says, if it is podrtt's; else nothing.
-std::string read_drop_in(const fs::path &path)
+// What a drop-in says, if it is podrtt's.
+std::optional<std::string> read_drop_in(const fs::path &path)
 {
     auto text = read_file(path);
-    return text && is_own_entry(*text) ? *text : "";
+    return text && is_own_entry(*text) ? std::optional(*text) : std::nullopt;
 }
 
 // One that is there may have keys of the operator's, and stays as it is.
 Result<void> install_drop_in(const InstallOptions &options, const ConfList &list, std::ostream &out)
 {
     const fs::path path = options.conf_dir / list.name / drop_in_name;
-    if (!read_drop_in(path).empty())
+    if (read_drop_in(path))
         return {};
     const std::string text = (list.own.empty() ? default_entry : list.own) + "\n";
     if (options.dry_run) {
@@ -226,9 +226,11 @@ Result<void> install_entry(const InstallOptions &options, std::ostream &out)
     if (drop_in)
         if (auto installed = install_drop_in(options, *list, out); !installed)
             return installed;
-    const std::string own = read_drop_in(options.conf_dir / list->name / drop_in_name);
     auto edited =
-        drop_in ? remove_from_conflist(*text) : add_to_conflist(*text, own.empty() ? default_entry : own);
+        drop_in ? remove_from_conflist(*text)
+                : add_to_conflist(
+                      *text,
+                      read_drop_in(options.conf_dir / list->name / drop_in_name).value_or(default_entry));
     if (!edited)
         return std::unexpected(edited.error());
     if (auto changed = change_file(options, *path, *text, *edited, out); !changed)

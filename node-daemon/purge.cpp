@@ -52,7 +52,8 @@ Result<void> detach_from_interfaces()
 Result<void> detach_inside_pods(const std::filesystem::path &directory)
 {
     const auto path = directory / PODRTT_MAP_PODS;
-    if (!std::filesystem::exists(path))
+    std::error_code error; // what cannot be seen is taken for missing
+    if (!std::filesystem::exists(path, error))
         return {};
     auto map = Map<std::uint32_t, podrtt_pod>::open(path);
     if (!map)
