@@ -9,6 +9,7 @@ import pathlib
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -118,6 +119,46 @@ class ServerTest(unittest.TestCase):
         self.assertLessEqual(served(), 20)
         for client in clients:
             client.close()
+
+    def test_it_ends_well_while_requests_are_refused(self):
+        """They have no host, or too many headers, and come as fast as they can."""
+        requests = (b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 9000)
+        for _ in range(10):
+            ended = threading.Event()
+
+            def ask_wrongly(number):
+                while not ended.is_set():
+                    try:
+                        with socket.create_connection((HOST, PORT), source_address=(f"127.0.0.{2 + number}", 0)) as client:
+                            client.sendall(requests[number % 2])
+                    except OSError:
+                        pass  # refused, or the daemon has ended
+
+            clients = [threading.Thread(target=ask_wrongly, args=(number,)) for number in range(4)]
+            for client in clients:
+                client.start()
+            time.sleep(0.02)
+            try:
+                self.daemon.stop()
+            finally:
+                ended.set()
+                for client in clients:
+                    client.join()
+            self.setUp()
+
+    def test_it_ends_at_once_while_hundreds_are_connected(self):
+        for _ in range(10):
+            clients = [socket.create_connection((HOST, PORT), source_address=(f"127.0.0.{2 + number % 4}", 0))
+                       for number in range(400)]
+            for client in clients:
+                client.sendall(b"GET")
+            ask("/healthz")
+            start = time.monotonic()
+            self.daemon.stop()
+            self.assertLess(time.monotonic() - start, 2)
+            for client in clients:
+                client.close()
+            self.setUp()
 
     def test_no_address_takes_all_connections(self):
         clients = [socket.create_connection((HOST, PORT), source_address=("127.0.0.3", 0)) for _ in range(600)]

@@ -10,9 +10,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -32,8 +34,11 @@ namespace
 // Connections wait in the kernel, not in threads.
 constexpr unsigned threads = 4;
 constexpr unsigned idle_seconds = 10;         // after which a connection is closed
-constexpr unsigned most_connections = 512;    // together
+constexpr unsigned most_connections = 480;    // together
 constexpr unsigned most_of_one_address = 128; // so that no client takes all
+// What a thread has to look at, its listening socket and wake-up with it, must stay below the 128 events
+// that libmicrohttpd takes at a time: after exactly that many it waits for more before it looks at them.
+static_assert(most_connections / threads + 2 < 128);
 constexpr std::size_t connection_memory =
     32768; // bytes for a request's headers, and for what is being sent
 
@@ -41,6 +46,7 @@ constexpr std::size_t connection_memory =
 // few are in memory at a time, however many ask.
 constexpr std::chrono::seconds fresh{1};
 constexpr std::chrono::seconds deadline{10};
+constexpr std::chrono::seconds end_deadline{2}; // for what is being answered when the server ends
 
 using Clock = std::chrono::steady_clock;
 using Response = Handle<MHD_Response, MHD_destroy_response>;
@@ -210,6 +216,43 @@ private:
     std::weak_ptr<const Answer> answer_; // it lives as long as it is being sent
 };
 
+// The sockets of who is connected. libmicrohttpd (0.9.75) must not be stopped while it refuses a request
+// that is none: it takes the refusal to be queued, which at that time is not, and crashes.
+class Clients
+{
+public:
+    void add(int fd)
+    {
+        const std::lock_guard lock(mutex_);
+        fds_.insert(fd);
+        if (ending_)
+            shutdown(fd, SHUT_RDWR);
+    }
+
+    void remove(int fd) // before it is closed
+    {
+        const std::lock_guard lock(mutex_);
+        fds_.erase(fd);
+        removed_.notify_one();
+    }
+
+    // Cuts all of them, now and later, and waits until they are gone.
+    void end()
+    {
+        std::unique_lock lock(mutex_);
+        ending_ = true;
+        for (const int fd : fds_)
+            shutdown(fd, SHUT_RDWR);
+        removed_.wait_for(lock, end_deadline, [this] { return fds_.empty(); });
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable removed_;
+    std::set<int> fds_;
+    bool ending_ = false;
+};
+
 } // namespace
 
 class Server::Implementation
@@ -220,13 +263,28 @@ public:
     {
     }
 
+    Implementation(const Implementation &) = delete;
+    Implementation &operator=(const Implementation &) = delete;
+    Implementation(Implementation &&) = delete;
+    Implementation &operator=(Implementation &&) = delete;
+
+    ~Implementation()
+    {
+        if (!daemon_)
+            return;
+        shutdown(listening_, SHUT_RDWR);
+        clients_.end();
+    }
+
     Result<void> start(const std::string &address)
     {
         auto socket = listen_on(address);
         if (!socket)
             return std::unexpected(socket.error());
+        listening_ = socket->release();
         std::vector<MHD_OptionItem> options = {
-            {MHD_OPTION_LISTEN_SOCKET, socket->release(), nullptr},
+            {MHD_OPTION_LISTEN_SOCKET, listening_, nullptr},
+            {MHD_OPTION_NOTIFY_CONNECTION, reinterpret_cast<std::intptr_t>(on_connection), this},
             {MHD_OPTION_THREAD_POOL_SIZE, threads, nullptr},
             {MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds, nullptr},
             {MHD_OPTION_CONNECTION_LIMIT, most_connections, nullptr},
@@ -239,8 +297,6 @@ public:
             if (auto credentials = read_tls_credentials(*config_.tls); !credentials)
                 return std::unexpected(credentials.error());
             flags |= MHD_USE_TLS;
-            options.push_back(
-                {MHD_OPTION_NOTIFY_CONNECTION, reinterpret_cast<std::intptr_t>(on_connection), this});
             options.push_back(
                 {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, reinterpret_cast<void *>(no_certificate)});
             options.push_back({MHD_OPTION_HTTPS_PRIORITIES, 0,
@@ -276,22 +332,32 @@ private:
         return static_cast<Implementation *>(self)->answer(connection, path);
     }
 
-    // Certificates are read when a client comes, so that renewed ones count at once.
-    static void on_connection(void *self, MHD_Connection *connection, void **kept,
+    static void on_connection(void *self, MHD_Connection *connection, void **credentials,
                               MHD_ConnectionNotificationCode what)
     {
-        if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-            const std::unique_ptr<TlsCredentials> ended(static_cast<TlsCredentials *>(*kept));
-            return;
+        auto &server = *static_cast<Implementation *>(self);
+        const int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+            server.clients_.add(fd);
+            if (server.config_.tls)
+                *credentials = give_credentials(connection, *server.config_.tls).release();
+        } else {
+            const std::unique_ptr<TlsCredentials> ended(static_cast<TlsCredentials *>(*credentials));
+            server.clients_.remove(fd);
         }
-        const auto &tls = *static_cast<Implementation *>(self)->config_.tls;
+    }
+
+    // Certificates are read when a client comes, so that renewed ones count at once.
+    static std::unique_ptr<TlsCredentials> give_credentials(MHD_Connection *connection,
+                                                            const TlsConfig &tls)
+    {
         auto credentials = read_tls_credentials(tls);
         if (!credentials) // half renewed: there is no certificate to show, and the connection ends
-            return;
+            return nullptr;
         const auto *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
         auto owned = std::make_unique<TlsCredentials>(std::move(*credentials));
         use_tls_credentials(static_cast<gnutls_session_t>(info->tls_session), tls, *owned);
-        *kept = owned.release();
+        return owned;
     }
 
     MHD_Result answer(MHD_Connection *connection, const std::string &path)
@@ -365,6 +431,8 @@ private:
     Latest text_;
     Latest protobuf_;
     Latest pods_;
+    Clients clients_;
+    int listening_ = -1;                         // the daemon's
     Handle<MHD_Daemon, MHD_stop_daemon> daemon_; // ends before what it uses
 };
 
