@@ -31,6 +31,11 @@ def ask(path, method="GET", body=None):
     return answer.status, answer.read().decode(), answer.headers
 
 
+def connect(last_byte):
+    """A client at 127.0.0.`last_byte`: no address has all connections."""
+    return socket.create_connection((HOST, PORT), source_address=(f"127.0.0.{last_byte}", 0))
+
+
 class ServerTest(unittest.TestCase):
     def setUp(self):
         self.daemon = Daemon("--grace-period", "1")
@@ -67,7 +72,7 @@ class ServerTest(unittest.TestCase):
                   b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
         sockets = []
         for start in starts * 40:
-            client = socket.create_connection((HOST, PORT), source_address=("127.0.0.2", 0))
+            client = connect(2)
             client.settimeout(1)
             try:
                 client.sendall(start)
@@ -129,7 +134,7 @@ class ServerTest(unittest.TestCase):
             def ask_wrongly(number):
                 while not ended.is_set():
                     try:
-                        with socket.create_connection((HOST, PORT), source_address=(f"127.0.0.{2 + number}", 0)) as client:
+                        with connect(2 + number) as client:
                             client.sendall(requests[number % 2])
                     except OSError:
                         pass  # refused, or the daemon has ended
@@ -148,8 +153,7 @@ class ServerTest(unittest.TestCase):
 
     def test_it_ends_at_once_while_hundreds_are_connected(self):
         for _ in range(10):
-            clients = [socket.create_connection((HOST, PORT), source_address=(f"127.0.0.{2 + number % 4}", 0))
-                       for number in range(400)]
+            clients = [connect(2 + number % 4) for number in range(400)]
             for client in clients:
                 client.sendall(b"GET")
             ask("/healthz")
@@ -161,7 +165,7 @@ class ServerTest(unittest.TestCase):
             self.setUp()
 
     def test_no_address_takes_all_connections(self):
-        clients = [socket.create_connection((HOST, PORT), source_address=("127.0.0.3", 0)) for _ in range(600)]
+        clients = [connect(3) for _ in range(600)]
         self.assertEqual(ask("/metrics")[0], 200)
         self.assertLess(len(os.listdir(f"/proc/{self.daemon.process.pid}/fd")), 300)
         for client in clients:

@@ -263,11 +263,6 @@ public:
     {
     }
 
-    Implementation(const Implementation &) = delete;
-    Implementation &operator=(const Implementation &) = delete;
-    Implementation(Implementation &&) = delete;
-    Implementation &operator=(Implementation &&) = delete;
-
     ~Implementation()
     {
         if (!daemon_)
