@@ -7,12 +7,18 @@
 
 #include <linux/pkt_cls.h>
 
+/* What is kept of a flow, beside its key. */
+struct state {
+    __u8 flags;
+    __u8 rest[sizeof(struct podrtt_flow) - sizeof(struct podrtt_flow_key) - 1];
+};
+
 /* As large as the data path's own. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, PODRTT_DEFAULT_FLOWS);
     __type(key, struct podrtt_flow_key);
-    __type(value, struct podrtt_flow);
+    __type(value, struct state);
 } seen SEC(".maps");
 
 static __always_inline int look_up(struct __sk_buff *skb, enum direction direction)
@@ -22,12 +28,12 @@ static __always_inline int look_up(struct __sk_buff *skb, enum direction directi
     packet.key.pod = skb->ifindex;
     if (parse_packet(skb, direction, &packet) != PARSE_TCP)
         return TC_ACT_UNSPEC;
-    struct podrtt_flow *flow = bpf_map_lookup_elem(&seen, &packet.key);
-    if (flow) {
+    struct state *state = bpf_map_lookup_elem(&seen, &packet.key);
+    if (state) {
         /* One access, so that the look-up is not for nothing. */
-        flow->peer = (__u8)packet.flags;
+        state->flags = (__u8)packet.flags;
     } else if (packet.length || packet.flags & TCP_SYN) {
-        static const struct podrtt_flow empty;
+        static const struct state empty;
         bpf_map_update_elem(&seen, &packet.key, &empty, BPF_NOEXIST);
     }
     return TC_ACT_UNSPEC;

@@ -16,6 +16,11 @@
 #define TIME_UNKNOWN 1 /* the probe yields no sample */
 #define TIME_FIRST 2
 
+/* The least time between two probes that one side's data arms, units of 2^20 ns; set before
+ * loading. A flow that asks often is sampled, as often as anybody will look. */
+const volatile __u16 sample_interval =
+    PODRTT_DEFAULT_SAMPLE_INTERVAL_MS * 1000000ull >> PODRTT_INTERVAL_SHIFT;
+
 struct clock {
     __u64 ns; /* 0: not read yet */
 };
@@ -44,10 +49,11 @@ static __always_inline __u32 clock_time(struct clock *clock)
     return time < TIME_FIRST ? TIME_FIRST : time;
 }
 
-/* The same of the kernel's last tick, up to 10 ms ago, at a tenth of the price. */
-static __always_inline __u32 clock_coarse_time(void)
+/* The time of the kernel's last tick, up to 10 ms ago, at a tenth of the price; units of
+ * 2^20 ns. */
+static __always_inline __u16 clock_coarse_time(void)
 {
-    return (__u32)(CLOCK_COARSE_NS() >> PODRTT_TIME_SHIFT);
+    return (__u16)(CLOCK_COARSE_NS() >> PODRTT_INTERVAL_SHIFT);
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The flow table, and the rule by which data and its acknowledgement become a sample.
+ * The rule by which data and its acknowledgement become a sample.
  *
  *   arm      New data (its end beyond any seen) or a SYN arms a free slot with its
  *            end sequence number and the time. Of bulk data only a part does.
@@ -17,9 +17,9 @@
 #ifndef PODRTT_FLOW_BPF_H
 #define PODRTT_FLOW_BPF_H
 
-#include "clock.bpf.h"
 #include "event.bpf.h"
-#include "histogram.bpf.h"
+#include "floor.bpf.h"
+#include "flow_table.bpf.h"
 #include "packet.bpf.h"
 
 /* Data so far beyond what was seen, or an ACK so far behind it, belongs to another
@@ -30,15 +30,6 @@
  * between the same ports begins further on (RFC 6191; Linux: 65537 beyond the old end). */
 #define MAX_SYN_DISTANCE 65536
 
-/* The connections of all pods. The least recently used one makes room for a new one. */
-struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, PODRTT_DEFAULT_FLOWS);
-    __type(key, struct podrtt_flow_key);
-    __type(value, struct podrtt_flow);
-    __uint(pinning, LIBBPF_PIN_BY_NAME);
-} flows SEC(".maps");
-
 /* The peer class of each prefix, set by the daemon. */
 struct {
     __uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -48,10 +39,6 @@ struct {
     __type(value, __u32);
     __uint(pinning, LIBBPF_PIN_BY_NAME);
 } peers SEC(".maps");
-
-/* The least time between two probes that one side's data arms, units of 32 ns; set before
- * loading. A flow that asks often is sampled, as often as anybody will look. */
-const volatile __u32 sample_interval = PODRTT_DEFAULT_SAMPLE_INTERVAL_MS * (1000000 / PODRTT_TIME_UNIT_NS);
 
 /* What the rule works on: one packet, and the flow it belongs to. */
 struct context {
@@ -114,68 +101,6 @@ static __noinline void discard_probes(struct podrtt_side *side)
         if (probe)
             swap_probe(side, i, probe, 0);
     }
-}
-
-/* ---- floor ------------------------------------------------------------------------ */
-
-static __noinline void record_floor(struct context *context, enum podrtt_leg leg, __u64 floor)
-{
-    record_sample(context->packet->key.pod, leg, PODRTT_KIND_FLOOR, context->flow->peer, floor >> 32);
-}
-
-static __always_inline __u32 floor_tick(struct context *context)
-{
-    return (__u32)(clock_ns(&context->clock) >> PODRTT_FLOOR_TICK_SHIFT);
-}
-
-static __always_inline bool is_floor_over(__u64 floor, __u32 tick)
-{
-    return floor && tick - (__u32)floor >= PODRTT_FLOOR_WINDOW_TICKS;
-}
-
-static __noinline void lower_floor(struct context *context, enum podrtt_leg leg, __u32 sample)
-{
-    __u64 *place = &context->flow->floor[leg];
-    __u32 tick = floor_tick(context);
-
-    /* Another CPU may change it meanwhile; a third one in the same moment, hardly. */
-    for (int i = 0; i < 3; i++) {
-        __u64 floor = READ_ONCE(*place);
-        bool over = is_floor_over(floor, tick);
-        if (floor && !over && sample >= floor >> 32)
-            return;
-        __u64 updated = (__u64)sample << 32 | (floor && !over ? (__u32)floor : tick);
-        if (__sync_val_compare_and_swap(place, floor, updated) != floor)
-            continue;
-        if (over)
-            record_floor(context, leg, floor);
-        return;
-    }
-}
-
-/* Keeps the smallest sample of a window; the first sample after its end records it. */
-static __always_inline void update_floor(struct context *context, enum podrtt_leg leg, __u32 sample)
-{
-    __u64 floor = READ_ONCE(context->flow->floor[leg]);
-
-    if (unlikely(!floor || sample < floor >> 32 || is_floor_over(floor, floor_tick(context))))
-        lower_floor(context, leg, sample);
-}
-
-/* Records what an ending connection has left. */
-static __noinline void flush_floor(struct context *context, enum podrtt_leg leg)
-{
-    __u64 *place = &context->flow->floor[leg];
-    __u64 floor = READ_ONCE(*place);
-
-    if (floor && __sync_val_compare_and_swap(place, floor, 0) == floor)
-        record_floor(context, leg, floor);
-}
-
-static __noinline void flush_floors(struct context *context)
-{
-    flush_floor(context, PODRTT_LEG_NETWORK);
-    flush_floor(context, PODRTT_LEG_POD);
 }
 
 /* ---- live events ------------------------------------------------------------------- */
@@ -262,9 +187,9 @@ static __always_inline bool take_sample(struct context *context, enum podrtt_leg
 /* ---- quiet sides ------------------------------------------------------------------- */
 
 /*
- * Most acknowledgements find nothing to take, for a side is sampled only now and then. The
- * flow's header, which seldom changes, says so; the side's own cache line, which the other
- * CPU writes with every packet, is left alone then. Whatever an acknowledgement might have
+ * Most acknowledgements find nothing to take, for a side is sampled only now and then.
+ * That stands beside the flow's key, which every packet reads; the side's own cache lines,
+ * which the other CPU writes, are left alone then. Whatever an acknowledgement might have
  * to tell of ends the quiet: a probe, a FIN, and data that does not follow on the last.
  */
 static __always_inline void end_quiet(struct podrtt_flow *flow, enum podrtt_leg leg)
@@ -314,7 +239,7 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
 
     __u32 sample = clock_time(&context->clock) - time;
     if (take_sample(context, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA, sample))
-        update_floor(context, leg, sample);
+        update_floor(context->flow, context->packet->key.pod, leg, sample, &context->clock);
 }
 
 /* The packet's ACK, against the other side's data. */
@@ -398,7 +323,7 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
     if (again) {
         side->phase = PODRTT_SYN_RESENT;
     } else {
-        flush_floor(context, leg);
+        flush_floor(context->flow, context->packet->key.pod, leg);
         begin_side(context, leg, end, PODRTT_SYN_SENT);
         side->fin = PODRTT_FIN_NONE;
         if (!(packet->flags & TCP_ACK))
@@ -452,8 +377,8 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     /* A FIN without data may be acknowledged at once or by the receiver's own FIN. */
     if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
         return;
-    __u32 now = clock_coarse_time();
-    if (now - context->flow->armed[leg] < sample_interval)
+    __u16 now = clock_coarse_time();
+    if ((__u16)(now - context->flow->armed[leg]) < sample_interval)
         return;
     /* The first free slot: requests and responses, which are many, always use the same. */
     __u32 slot = 0;
@@ -487,21 +412,13 @@ static __always_inline __u8 find_peer(const struct packet *packet)
     return peer ? *peer : PODRTT_PEER_INTERNET;
 }
 
-static __noinline struct podrtt_flow *create_flow(const struct packet *packet)
-{
-    struct podrtt_flow flow = {.peer = find_peer(packet)};
-
-    bpf_map_update_elem(&flows, &packet->key, &flow, BPF_NOEXIST);
-    return bpf_map_lookup_elem(&flows, &packet->key);
-}
-
 /* A flow that begins with this packet; NULL if there is none to begin, or no room. */
 static __noinline struct podrtt_flow *begin_flow(const struct packet *packet)
 {
     /* Only what arms a probe is worth an entry. */
     if (packet->flags & TCP_RST || !(packet->length || packet->flags & TCP_SYN))
         return NULL;
-    return create_flow(packet);
+    return create_flow(&packet->key, find_peer(packet));
 }
 
 /* Takes one segment into account; `own` is the leg that its sender's data measures. True if
@@ -514,7 +431,7 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
     side->bytes += packet->length;
     side->packets++;
     if (unlikely(packet->flags & TCP_RST)) {
-        flush_floors(&context);
+        flush_floors(flow, packet->key.pod);
         return true;
     }
     /* Most data of one-way bulk acknowledges nothing new: the other side's cache line,
@@ -530,7 +447,7 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
         send_data(&context, own);
 
     if (unlikely(side->fin == PODRTT_FIN_ACKED) && flow->side[other_leg(own)].fin == PODRTT_FIN_ACKED) {
-        flush_floors(&context);
+        flush_floors(flow, packet->key.pod);
         return true;
     }
     return false;
@@ -585,9 +502,9 @@ static __noinline void process_echo(struct __sk_buff *skb, struct packet *packet
     if (!wanted || !*wanted)
         return;
     struct context context = {.skb = skb, .packet = packet};
-    context.flow = bpf_map_lookup_elem(&flows, &packet->key);
+    context.flow = find_flow(&packet->key);
     if (!context.flow && packet->flags & ECHO_REQUEST)
-        context.flow = create_flow(packet);
+        context.flow = create_flow(&packet->key, find_peer(packet));
     if (!context.flow)
         return;
     context.flow->side[own].packets++;

@@ -56,11 +56,11 @@ static __always_inline int watch(struct __sk_buff *skb, enum direction direction
     if (result != PARSE_TCP)
         return TC_ACT_UNSPEC;
 
-    struct podrtt_flow *flow = bpf_map_lookup_elem(&flows, &packet.key);
+    struct podrtt_flow *flow = find_flow(&packet.key);
     if (unlikely(!flow))
         flow = begin_flow(&packet);
     if (flow && unlikely(process_segment(skb, &packet, flow, (enum podrtt_leg)direction)))
-        bpf_map_delete_elem(&flows, &packet.key);
+        delete_flow(flow, packet.key.pod);
     return TC_ACT_UNSPEC;
 }
 

@@ -8,13 +8,13 @@
  * Memory, with the default sizes; it does not depend on the number of CPUs:
  *
  *   map          entries   bytes an entry   allocated     total
- *   flows         131072              256   at load     34 MiB (with its hash table)
+ *   flows         131072              192   at load     24 MiB
  *   histograms      8192             1792   at load     14 MiB
  *   pods            1024              944   at load    0.9 MiB
  *   peers           1024               64   as used   0.06 MiB
  *   peer_names        64               32   at load      2 KiB
- *   drops              8                8   at load      4 KiB
- *   settings           3                8   at load       24 B
+ *   drops             10                8   at load      4 KiB
+ *   settings           4                8   at load       32 B
  *   events             -                -   at load      1 MiB
  *   totals          8192             1856   as used     15 MiB at most
  *   journal            1             1904   at load      2 KiB
@@ -85,6 +85,9 @@
 #define PODRTT_NETNS_SIZE 256        /* /var/run/netns/cni-… */
 #define PODRTT_NETWORK_SIZE 64       /* "name" of the conflist */
 
+/* No pod: what stands for one while a place in the table of flows changes hands. */
+#define PODRTT_ID_BUSY 0xffffffffu
+
 /* What remains of a pod that is gone for good: an entry that has samples but no interface. */
 #define PODRTT_ID_REMAINS 0x40000000u
 
@@ -142,7 +145,7 @@ struct podrtt_flow_key {
     __be16 peer_port;      /* network byte order */
     __u8 pod_address[16];  /* network byte order, IPv4 as v4-mapped */
     __u8 peer_address[16]; /* network byte order, IPv4 as v4-mapped */
-};
+} __attribute__((aligned(8)));
 PODRTT_ASSERT_SIZE(struct podrtt_flow_key, 40);
 
 /* The two legs of a pod's round trip; also the side whose data measures the leg. */
@@ -159,6 +162,9 @@ enum podrtt_leg {
 
 #define PODRTT_DEFAULT_SAMPLE_INTERVAL_MS 10
 
+/* Sample intervals are counted in units of 2^20 ns, about a millisecond; 16 bits wrap after 68 s. */
+#define PODRTT_INTERVAL_SHIFT 20
+
 /* A floor window is 149 ticks of 2^26 ns: 10 s. */
 #define PODRTT_FLOOR_TICK_SHIFT 26
 #define PODRTT_FLOOR_WINDOW_TICKS 149
@@ -166,8 +172,8 @@ enum podrtt_leg {
 #define PODRTT_PROBES 3
 
 /*
- * One end of the connection: one cache line, which only this end's packets write, but
- * for the probes that the other's acknowledgements take.
+ * One end of the connection, 64 bytes, which only this end's packets write, but for the
+ * probes that the other's acknowledgements take.
  *
  * A probe is `end sequence number << 32 | time`, 0 when the slot is free. Packets
  * of this side arm it, packets of the other side take it, both with one atomic
@@ -203,18 +209,26 @@ enum podrtt_fin {
     PODRTT_FIN_ACKED,
 };
 
-/* The header is sized so that, behind the kernel's 48 bytes and the key's 40, each
- * side starts a cache line of its own. It is read with every packet, and seldom written. */
+/* What stands before the sides is read with every packet, and seldom written. */
 struct podrtt_flow {
-    __u64 floor[PODRTT_LEGS]; /* smallest sample of the window << 32 | the window's first tick */
-    __u8 peer;                /* peer class */
-    __u8 counted;             /* enum podrtt_counted */
-    __u8 quiet[PODRTT_LEGS];  /* 1: no acknowledgement of this side's data is waited for */
-    __u8 pad[12];
-    __u32 armed[PODRTT_LEGS];             /* when a side's data last armed a probe, units of 32 ns */
+    struct podrtt_flow_key key; /* pod 0: a free place; PODRTT_ID_BUSY: one that is being taken */
+    __u64 floor[PODRTT_LEGS];   /* smallest sample of the window << 32 | the window's first tick */
+    __u8 peer;                  /* peer class */
+    __u8 counted;               /* enum podrtt_counted */
+    __u8 quiet[PODRTT_LEGS];    /* 1: no acknowledgement of this side's data is waited for */
+    __u16 armed[PODRTT_LEGS];   /* when a side's data last armed a probe, units of 2^20 ns */
     struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */
 };
-PODRTT_ASSERT_SIZE(struct podrtt_flow, 168);
+PODRTT_ASSERT_SIZE(struct podrtt_flow, 192);
+
+/* The table of flows is an array of sets; a flow is in one of the two sets that its key's
+ * hash names. */
+#define PODRTT_FLOW_WAYS 4
+
+struct podrtt_flow_set {
+    struct podrtt_flow way[PODRTT_FLOW_WAYS];
+};
+PODRTT_ASSERT_SIZE(struct podrtt_flow_set, 768);
 
 /* As what a flow is in the counts of connections, each once. */
 enum podrtt_counted {
@@ -332,6 +346,9 @@ enum podrtt_drop {
     PODRTT_DROP_EVENTS_FULL,     /* event: the reader was too slow */
     PODRTT_DROP_NO_VETH,         /* pod: its interface is no veth; counted by the plugin */
     PODRTT_DROP_ADD_FAILED,      /* pod: another reason to go on without; the same */
+    /* flow: made room for another one, because … */
+    PODRTT_DROP_FLOW_UNANSWERED, /* it has had no sample yet */
+    PODRTT_DROP_FLOW_IDLE,       /* its last samples were the oldest */
     PODRTT_DROPS,
 };
 
@@ -344,6 +361,7 @@ enum podrtt_setting {
     PODRTT_SETTING_EVENTS_UNTIL,
     PODRTT_SETTING_ECHO,   /* 1: ICMP echo is measured, too */
     PODRTT_SETTING_ATTACH, /* enum podrtt_attach; for who attaches */
+    PODRTT_SETTING_SEED,   /* secret of the flow table's hash; for who loads. 0: none yet */
     PODRTT_SETTINGS,
 };
 

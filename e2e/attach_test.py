@@ -153,7 +153,7 @@ class AttachTest(unittest.TestCase):
 
     def test_headers_beyond_the_linear_part(self):
         """A large segment of which only the Ethernet header is linear."""
-        self.start()
+        self.start("--max-flows", "1024")  # the table is read whole
         pod = Pod(Chain(), "attach", "fragments").create()
         host = json.loads(run("ip", "-json", "link", "show", pod.host_veth))[0]["address"]
         inner = json.loads(run(*in_netns(pod.netns, "ip", "-json", "link", "show", "eth0")))[0]["address"]

@@ -182,7 +182,7 @@ void add_map_families(const Maps &maps, const Snapshot &snapshot, std::vector<Me
         std::optional<std::size_t> entries;
     };
     const Row rows[] = {
-        {PODRTT_MAP_FLOWS, maps.flows.fd(), maps.flows.capacity(), std::nullopt},
+        {PODRTT_MAP_FLOWS, maps.flows.fd(), maps.flows.capacity() * PODRTT_FLOW_WAYS, std::nullopt},
         {PODRTT_MAP_HISTOGRAMS, maps.histograms.fd(), maps.histograms.capacity(),
          snapshot.histogram_entries},
         {PODRTT_MAP_PODS, maps.pods.fd(), maps.pods.capacity(), snapshot.pods.size()},
@@ -271,6 +271,8 @@ void Collector::collect(Exposition &exposition) const
     families.push_back(
         drop_family(maps_, "podrtt_ignored_packets_total", "Packets left alone, by reason."));
     families.push_back(drop_family(maps_, "podrtt_dropped_samples_total", "Samples left out, by reason."));
+    families.push_back(drop_family(maps_, "podrtt_evicted_flows_total",
+                                   "Connections that made room for newer ones, by reason."));
     families.push_back(drop_family(maps_, "podrtt_unmeasured_adds_total",
                                    "Interfaces that the plugin could not attach to, by reason."));
     families.push_back(repair_family(repairs_));

@@ -23,6 +23,8 @@ inline constexpr DropReason drop_reasons[] = {
     {PODRTT_DROP_EVENTS_FULL, "podrtt_dropped_events_total", "reader_too_slow"},
     {PODRTT_DROP_NO_VETH, "podrtt_unmeasured_adds_total", "no_veth"},
     {PODRTT_DROP_ADD_FAILED, "podrtt_unmeasured_adds_total", "failed"},
+    {PODRTT_DROP_FLOW_UNANSWERED, "podrtt_evicted_flows_total", "unanswered"},
+    {PODRTT_DROP_FLOW_IDLE, "podrtt_evicted_flows_total", "longest_idle"},
 };
 
 } // namespace podrtt

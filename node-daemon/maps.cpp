@@ -24,7 +24,7 @@ Result<Maps> Maps::open(const Pins &pins)
 {
     std::optional<Error> error;
     auto pods = open_pinned<std::uint32_t, podrtt_pod>(pins, PODRTT_MAP_PODS, error);
-    auto flows = open_pinned<podrtt_flow_key, podrtt_flow>(pins, PODRTT_MAP_FLOWS, error);
+    auto flows = open_pinned<std::uint32_t, podrtt_flow_set>(pins, PODRTT_MAP_FLOWS, error);
     auto histograms =
         open_pinned<podrtt_histogram_key, podrtt_histogram>(pins, PODRTT_MAP_HISTOGRAMS, error);
     auto totals = open_pinned<podrtt_total_key, podrtt_histogram>(pins, PODRTT_MAP_TOTALS, error);

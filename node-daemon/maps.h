@@ -18,8 +18,8 @@ using PeerName = std::array<char, PODRTT_PEER_NAME_SIZE>; // ends with a NUL; em
 
 // The maps that the daemon works on. Thread-safe, as each of them is.
 struct Maps {
-    Map<std::uint32_t, podrtt_pod> pods; // by pod id
-    Map<podrtt_flow_key, podrtt_flow> flows;
+    Map<std::uint32_t, podrtt_pod> pods;       // by pod id
+    Map<std::uint32_t, podrtt_flow_set> flows; // an array
     Map<podrtt_histogram_key, podrtt_histogram> histograms;
     Map<podrtt_total_key, podrtt_histogram> totals;
     Map<std::uint32_t, podrtt_journal> journal; // one entry, 0

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <random>
 #include <string>
 
 #include "handle.h"
@@ -89,7 +90,23 @@ void size_map(bpf_map *map, const std::string &path, std::uint32_t entries)
     bpf_map__set_max_entries(map, pinned ? pinned->max_entries : entries);
 }
 
+// The secret of the flow table's hash: the one that the pinned table was filled by, or a new one.
+std::uint64_t flow_seed(const Pins &pins)
+{
+    if (auto settings = pins.settings())
+        if (auto seed = settings->lookup(PODRTT_SETTING_SEED); seed && *seed && **seed != 0)
+            return **seed;
+    std::random_device random;
+    return static_cast<std::uint64_t>(random()) << 32 | random() | 1;
+}
+
 } // namespace
+
+std::uint16_t interval_units(std::chrono::nanoseconds interval)
+{
+    constexpr auto unit = std::chrono::nanoseconds(1 << PODRTT_INTERVAL_SHIFT);
+    return static_cast<std::uint16_t>((interval + unit / 2) / unit);
+}
 
 Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
 {
@@ -105,14 +122,19 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
     if (!skeleton)
         return libbpf_failure("open", "BPF object", errno);
 
+    const std::uint32_t sets = (wanted.flows + PODRTT_FLOW_WAYS - 1) / PODRTT_FLOW_WAYS;
     auto flows = pinned_map_info(pins.path(PODRTT_MAP_FLOWS));
-    if (flows && flows->max_entries != wanted.flows && unlink(pins.path(PODRTT_MAP_FLOWS).c_str()) != 0)
+    if (flows && flows->max_entries != sets && unlink(pins.path(PODRTT_MAP_FLOWS).c_str()) != 0)
         return failure("unpin map", pins.path(PODRTT_MAP_FLOWS), errno);
-    size_map(skeleton->maps.flows, pins.path(PODRTT_MAP_FLOWS), wanted.flows);
+    size_map(skeleton->maps.flows, pins.path(PODRTT_MAP_FLOWS), sets);
     size_map(skeleton->maps.histograms, pins.path(PODRTT_MAP_HISTOGRAMS), wanted.histograms);
     size_map(skeleton->maps.pods, pins.path(PODRTT_MAP_PODS), wanted.pods);
-    skeleton->rodata->sample_interval =
-        static_cast<std::uint32_t>(wanted.sample_interval / std::chrono::nanoseconds(PODRTT_TIME_UNIT_NS));
+    const std::uint64_t seed = flow_seed(pins);
+    std::mt19937_64 random(seed);
+    for (auto &word : skeleton->rodata->flow_hash_key)
+        word = static_cast<std::uint32_t>(random());
+    skeleton->rodata->flow_sets = sets;
+    skeleton->rodata->sample_interval = interval_units(wanted.sample_interval);
 
     if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {
         auto failed = libbpf_failure("load BPF object, pinned below", directory, -error);
@@ -122,6 +144,10 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
         return failed;
     }
 
+    auto settings = pins.settings();
+    auto kept = settings ? settings->update(PODRTT_SETTING_SEED, seed) : std::unexpected(settings.error());
+    if (!kept)
+        return kept;
     bpf_program *program;
     bpf_object__for_each_program(
         program,

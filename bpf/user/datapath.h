@@ -19,6 +19,9 @@ struct DatapathOptions {
         std::chrono::milliseconds(PODRTT_DEFAULT_SAMPLE_INTERVAL_MS);
 };
 
+// A sample interval as programs count it.
+std::uint16_t interval_units(std::chrono::nanoseconds interval);
+
 // Loads the BPF programs and pins them and their maps. Maps that are pinned already
 // are used on with all that they hold; programs are replaced. What is pinned outlives
 // the process. A map of `flows` whose size has changed is made anew: it holds nothing

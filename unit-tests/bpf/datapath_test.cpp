@@ -8,6 +8,9 @@
 #include <filesystem>
 #include <iostream>
 
+#include "histogram.h"
+#include "packet.h"
+
 namespace podrtt
 {
 namespace
@@ -35,11 +38,11 @@ protected:
 
     std::uint32_t flow_capacity()
     {
-        auto map = Map<podrtt_flow_key, podrtt_flow>::open(pins_.path(PODRTT_MAP_FLOWS));
+        auto map = Map<std::uint32_t, podrtt_flow_set>::open(pins_.path(PODRTT_MAP_FLOWS));
         bpf_map_info info = {};
         std::uint32_t length = sizeof(info);
         EXPECT_TRUE(map && bpf_obj_get_info_by_fd(map->fd(), &info, &length) == 0);
-        return info.max_entries;
+        return info.max_entries * PODRTT_FLOW_WAYS;
     }
 
     Pins pins_{"/sys/fs/bpf/podrtt"};
@@ -87,6 +90,41 @@ TEST_F(Datapath, LoadedAgainKeepsWhatMapsHoldAndReplacesPrograms)
     ASSERT_TRUE(kept && *kept);
     EXPECT_EQ((*kept)->created, 42u);
     EXPECT_NE(program_id(PODRTT_PROGRAM_FROM_POD), before);
+}
+
+// The table's hash is keyed by chance: the programs that come after must use the same key.
+TEST_F(Datapath, LoadedAgainFindsTheConnectionsUnderWay)
+{
+    constexpr std::uint16_t connections = 50;
+    auto pass = [this](const char *name, const Packet &packet) {
+        auto program = pins_.program(name);
+        const Bytes bytes = packet.build();
+        LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(),
+                    .data_size_in = static_cast<std::uint32_t>(bytes.size()), .repeat = 1);
+        ASSERT_TRUE(program && bpf_prog_test_run_opts(program->get(), &options) == 0);
+    };
+    ASSERT_TRUE(load());
+    for (std::uint16_t i = 0; i < connections; i++)
+        pass(PODRTT_PROGRAM_FROM_POD, {.way = Way::from_pod,
+                                       .flags = SYN,
+                                       .seq = 999,
+                                       .pod_port = static_cast<std::uint16_t>(1000 + i)});
+    ASSERT_TRUE(load());
+    for (std::uint16_t i = 0; i < connections; i++)
+        pass(PODRTT_PROGRAM_TO_POD, {.way = Way::to_pod,
+                                     .flags = SYN | ACK,
+                                     .seq = 4999,
+                                     .ack = 1000,
+                                     .pod_port = static_cast<std::uint16_t>(1000 + i)});
+
+    auto map = Map<podrtt_histogram_key, podrtt_histogram>::open(pins_.path(PODRTT_MAP_HISTOGRAMS));
+    ASSERT_TRUE(map);
+    std::uint64_t handshakes = 0;
+    ASSERT_TRUE(map->for_each([&](const auto &key, const auto &histogram) {
+        if (key.kind == PODRTT_KIND_HANDSHAKE)
+            handshakes += sample_count(histogram);
+    }));
+    EXPECT_EQ(handshakes, connections);
 }
 
 TEST_F(Datapath, FlowTableOfAnotherSizeIsMadeAnew)

@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <stdexcept>
 
+#include "datapath.h"
 #include "histogram.h"
 
 namespace podrtt
@@ -34,15 +36,19 @@ std::ostream &operator<<(std::ostream &out, const Samples &samples)
     return out << samples.count << " samples, " << samples.sum_ns << " ns in sum";
 }
 
-Traffic::Traffic(std::uint64_t sample_interval_ns) : skeleton_(podrtt_fake_clock_bpf__open())
+Traffic::Traffic(std::uint64_t sample_interval_ns, std::uint32_t capacity)
+    : skeleton_(podrtt_fake_clock_bpf__open())
 {
     if (!skeleton_)
         throw std::runtime_error("cannot open the BPF object");
     bpf_map *map;
     bpf_object__for_each_map(map, skeleton_->obj) bpf_map__set_pin_path(map, nullptr);
-    bpf_map__set_max_entries(skeleton_->maps.flows, 1024); // quicker to make
-    skeleton_->rodata->sample_interval =
-        static_cast<std::uint32_t>(sample_interval_ns / PODRTT_TIME_UNIT_NS);
+    const std::uint32_t sets = capacity / PODRTT_FLOW_WAYS;
+    bpf_map__set_max_entries(skeleton_->maps.flows, sets);
+    skeleton_->rodata->flow_sets = sets;
+    std::mt19937 random;
+    std::ranges::generate(skeleton_->rodata->flow_hash_key, random);
+    skeleton_->rodata->sample_interval = interval_units(std::chrono::nanoseconds(sample_interval_ns));
     if (podrtt_fake_clock_bpf__load(skeleton_) != 0) {
         podrtt_fake_clock_bpf__destroy(skeleton_);
         throw std::runtime_error("cannot load the BPF object");
@@ -118,7 +124,14 @@ std::uint64_t Traffic::drops(podrtt_drop reason) const
 
 std::size_t Traffic::flows() const
 {
-    return keys<podrtt_flow_key>(bpf_map__fd(skeleton_->maps.flows)).size();
+    const int fd = bpf_map__fd(skeleton_->maps.flows);
+    std::size_t flows = 0;
+    for (auto number : keys<std::uint32_t>(fd)) {
+        podrtt_flow_set set;
+        EXPECT_EQ(bpf_map_lookup_elem(fd, &number, &set), 0);
+        flows += std::ranges::count_if(set.way, [](const auto &flow) { return flow.key.pod != 0; });
+    }
+    return flows;
 }
 
 void Traffic::report_until(std::uint64_t until_ns)

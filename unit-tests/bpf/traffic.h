@@ -32,8 +32,10 @@ std::ostream &operator<<(std::ostream &out, const Samples &samples);
 class Traffic
 {
 public:
-    // `sample_interval_ns` is 0 where every request counts.
-    explicit Traffic(std::uint64_t sample_interval_ns = 0);
+    static constexpr std::uint32_t few_flows = 1024; // quicker to make than as many as usual
+
+    // `sample_interval_ns` is 0 where every request counts; `capacity` is of the table of flows.
+    explicit Traffic(std::uint64_t sample_interval_ns = 0, std::uint32_t capacity = few_flows);
     ~Traffic();
 
     // Lets one packet pass at a time. Fails the test if the verdict is not

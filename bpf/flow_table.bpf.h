@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The table of flows: where a packet finds what is known of its connection.
+ *
+ * It is an array of sets of four places. A key's hash names two sets. A new flow takes the
+ * first free place of the first set, or else of the second; if both are full, the flow that
+ * is worth least makes room. So nearly every flow is in the first place that is looked at,
+ * and what a packet needs lies in neighbouring cache lines, behind no pointer.
+ *
+ * Nothing is locked. Who takes a place marks it by compare-and-swap, so that it is one CPU,
+ * and writes the pod id last, so that no other finds half a key. A CPU that is at work on a
+ * flow while that makes room, as may happen in any table that evicts, writes into its
+ * successor: numbers that match no acknowledgement of that one, but for a chance of 1 to 2^32.
+ */
+#ifndef PODRTT_FLOW_TABLE_BPF_H
+#define PODRTT_FLOW_TABLE_BPF_H
+
+#include "drop.bpf.h"
+#include "floor.bpf.h"
+
+/* The connections of all pods. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, PODRTT_DEFAULT_FLOWS / PODRTT_FLOW_WAYS);
+    __type(key, __u32);
+    __type(value, struct podrtt_flow_set);
+    __uint(pinning, LIBBPF_PIN_BY_NAME);
+} flows SEC(".maps");
+
+/* The entries of `flows`, and the secret key of its hash; set before loading. */
+const volatile __u32 flow_sets = PODRTT_DEFAULT_FLOWS / PODRTT_FLOW_WAYS;
+const volatile __u32 flow_hash_key[sizeof(struct podrtt_flow_key) / sizeof(__u32)];
+
+#define FLOW_KEY_WORDS (sizeof(struct podrtt_flow_key) / sizeof(__u64))
+
+typedef __u64 __attribute__((may_alias)) flow_key_word;
+
+/* The hash NH of UMAC (RFC 4418, 5.2.2), on 32-bit words: who does not know the key cannot
+ * make keys of flows collide. Five multiplications that do not wait for each other. It is
+ * linear in a port, say, so the halves are mixed in the end. */
+static __always_inline __u64 hash_flow_key(const struct podrtt_flow_key *key)
+{
+    const flow_key_word *words = (const flow_key_word *)key;
+    __u64 hash = 0;
+
+    for (__u32 i = 0; i < FLOW_KEY_WORDS; i++)
+        hash += (__u64)((__u32)words[i] + flow_hash_key[2 * i]) *
+                ((__u32)(words[i] >> 32) + flow_hash_key[2 * i + 1]);
+    return hash ^ hash >> 32;
+}
+
+/* The numbers of a key's two sets: multiplicative hashing, by the golden ratio and by the
+ * square root of 2, scaled to the number of sets. */
+static __always_inline __u32 first_set(__u64 hash)
+{
+    return (hash * 0x9e3779b97f4a7c15 >> 32) * flow_sets >> 32;
+}
+
+static __always_inline __u32 second_set(__u64 hash)
+{
+    return (hash * 0xb504f333f9de6485 >> 32) * flow_sets >> 32;
+}
+
+static __always_inline bool is_same_key(const struct podrtt_flow_key *a, const struct podrtt_flow_key *b)
+{
+    const flow_key_word *x = (const flow_key_word *)a;
+    const flow_key_word *y = (const flow_key_word *)b;
+    __u64 difference = 0;
+
+    if (x[0] != y[0]) /* pod and ports: nearly always enough to tell two flows apart */
+        return false;
+    for (__u32 i = 1; i < FLOW_KEY_WORDS; i++)
+        difference |= x[i] ^ y[i];
+    return !difference;
+}
+
+/* A place is named by its number: first all of set 0, and so on. */
+#define NO_PLACE (~0u)
+
+static __always_inline struct podrtt_flow *flow_at(__u32 place)
+{
+    __u32 set_number = place / PODRTT_FLOW_WAYS;
+    struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &set_number);
+
+    if (!set)
+        return NULL;
+    barrier_var(place); /* or the compiler adds first and checks after, which the verifier refuses */
+    return &set->way[place % PODRTT_FLOW_WAYS];
+}
+
+static __always_inline __u32 find_in_set(const struct podrtt_flow_key *key, __u32 set_number)
+{
+    struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &set_number);
+
+    if (set)
+        for (__u32 i = 0; i < PODRTT_FLOW_WAYS; i++)
+            if (is_same_key(&set->way[i].key, key))
+                return set_number * PODRTT_FLOW_WAYS + i;
+    return NO_PLACE;
+}
+
+/* Not static, so that the verifier looks at what follows once, and not for each place. */
+__noinline __u32 find_place(const struct podrtt_flow_key *key)
+{
+    if (!key)
+        return NO_PLACE;
+    __u64 hash = hash_flow_key(key);
+    __u32 place = find_in_set(key, first_set(hash));
+
+    return place != NO_PLACE ? place : find_in_set(key, second_set(hash));
+}
+
+/* NULL if there is none. */
+static __always_inline struct podrtt_flow *find_flow(const struct podrtt_flow_key *key)
+{
+    struct podrtt_flow *flow = flow_at(first_set(hash_flow_key(key)) * PODRTT_FLOW_WAYS);
+
+    if (likely(flow && is_same_key(&flow->key, key)))
+        return flow;
+    return flow_at(find_place(key));
+}
+
+/* How long no data of a flow has armed a probe, units of 2^20 ns. */
+static __always_inline __u16 idle_time(const struct podrtt_flow *flow, __u16 now)
+{
+    __u16 one = now - flow->armed[0];
+    __u16 other = now - flow->armed[1];
+
+    return one < other ? one : other;
+}
+
+static __always_inline bool has_samples(const struct podrtt_flow *flow)
+{
+    return flow->floor[0] || flow->floor[1];
+}
+
+#define BUSY_WORTH (~0ull)
+
+/* What keeps a flow in its place. A free place is worth nothing; a flow without samples less
+ * than one with, so that floods and scans push out each other; of others the one whose
+ * samples are older. */
+static __always_inline __u64 flow_worth(const struct podrtt_flow *flow, __u16 now)
+{
+    __u32 pod = READ_ONCE(flow->key.pod);
+
+    if (!pod)
+        return 0;
+    if (pod == PODRTT_ID_BUSY)
+        return BUSY_WORTH;
+    __u32 tick = (__u32)flow->floor[0];
+    if ((__u32)flow->floor[1] > tick)
+        tick = (__u32)flow->floor[1];
+    return 1 + ((__u64)has_samples(flow) << 48) + ((__u64)tick << 16) + (__u16)~idle_time(flow, now);
+}
+
+struct candidate {
+    __u32 place;
+    __u64 worth;
+};
+
+static __always_inline void consider(__u32 set_number, __u16 now, struct candidate *least)
+{
+    struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &set_number);
+
+    if (!set)
+        return;
+    for (__u32 i = 0; i < PODRTT_FLOW_WAYS; i++) {
+        __u64 worth = flow_worth(&set->way[i], now);
+        if (worth < least->worth)
+            *least = (struct candidate){set_number * PODRTT_FLOW_WAYS + i, worth};
+    }
+}
+
+/* The place for a new flow. Not static, as above. */
+__noinline __u32 choose_place(const struct podrtt_flow_key *key, __u32 now)
+{
+    struct candidate least = {NO_PLACE, BUSY_WORTH};
+
+    if (!key)
+        return NO_PLACE;
+    __u64 hash = hash_flow_key(key);
+    consider(first_set(hash), now, &least);
+    consider(second_set(hash), now, &least);
+    return least.place;
+}
+
+/* Gives a flow a place; NULL if another CPU takes that place at this moment. What the flow
+ * leaves that makes room is recorded. */
+static __noinline struct podrtt_flow *create_flow(const struct podrtt_flow_key *key, __u8 peer)
+{
+    __u16 now = clock_coarse_time();
+    struct podrtt_flow *flow = flow_at(choose_place(key, now));
+
+    if (!flow)
+        return NULL;
+    __u32 pod = READ_ONCE(flow->key.pod);
+    if (pod == PODRTT_ID_BUSY || __sync_val_compare_and_swap(&flow->key.pod, pod, PODRTT_ID_BUSY) != pod)
+        return NULL;
+    if (pod) {
+        count_drop(has_samples(flow) ? PODRTT_DROP_FLOW_IDLE : PODRTT_DROP_FLOW_UNANSWERED);
+        flush_floors(flow, pod);
+    }
+    __builtin_memset(flow->floor, 0, sizeof(*flow) - offsetof(struct podrtt_flow, floor));
+    flow->peer = peer;
+    for (int i = 0; i < PODRTT_LEGS; i++)
+        flow->armed[i] = now - sample_interval; /* the first data may arm at once */
+    __builtin_memcpy(&flow->key.pod_port, &key->pod_port, sizeof(*key) - sizeof(key->pod));
+    __sync_lock_test_and_set(&flow->key.pod, key->pod);
+    return flow;
+}
+
+/* Frees the place of a pod's flow, unless that has gone to another pod meanwhile. */
+static __always_inline void delete_flow(struct podrtt_flow *flow, __u32 pod)
+{
+    __sync_val_compare_and_swap(&flow->key.pod, pod, 0);
+}
+
+#endif
