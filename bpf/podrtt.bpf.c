@@ -60,7 +60,7 @@ static __always_inline int watch(struct __sk_buff *skb, enum direction direction
     if (unlikely(!flow))
         flow = begin_flow(&packet);
     if (flow && unlikely(process_segment(skb, &packet, flow, (enum podrtt_leg)direction)))
-        delete_flow(flow, packet.key.pod);
+        delete_flow(&packet.key);
     return TC_ACT_UNSPEC;
 }
 

@@ -129,7 +129,7 @@ std::size_t Traffic::flows() const
     for (auto number : keys<std::uint32_t>(fd)) {
         podrtt_flow_set set;
         EXPECT_EQ(bpf_map_lookup_elem(fd, &number, &set), 0);
-        flows += std::ranges::count_if(set.way, [](const auto &flow) { return flow.key.pod != 0; });
+        flows += std::ranges::count_if(set.id, [](const auto &id) { return id.pod != 0; });
     }
     return flows;
 }
