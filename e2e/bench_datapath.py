@@ -36,7 +36,8 @@ TRAFFIC = {
     "SYN flood": ("flood", 200000, {}),
 }
 
-SERVERS = (("iperf3", "-s"), ("redis-server", "--protected-mode", "no", "--save", "", "--maxclients", "10000"))
+SERVERS = {5201: ("iperf3", "-s"),
+           6379: ("redis-server", "--protected-mode", "no", "--save", "", "--maxclients", "10000")}
 
 # Seconds: until the load is steady, until a program's caches are (5,000 connections take 50 ms
 # for a turn), and of measuring; and what attaching takes.
@@ -170,7 +171,10 @@ def main():
     daemon = Daemon("--log-level", "error")
     run("bpftool", "prog", "loadall", BIN.parent / "bpf/baseline.bpf.o", BASELINE)
     servers = [subprocess.Popen(in_netns(peer.name, "taskset", "-c", "1", *command), stdout=subprocess.DEVNULL)
-               for command in SERVERS]
+               for command in SERVERS.values()]
+    for port in SERVERS:
+        node.wait_until(lambda: run(*in_netns(peer.name, "ss", "-Hltn", f"sport = :{port}")),
+                        f"a server listens on port {port}")
     libbpf = ctypes.CDLL("libbpf.so.1")
     for name, pins in PROGRAMS.items():
         FDS[name] = {hook: libbpf.bpf_obj_get(str(pin).encode()) for hook, pin in pins.items()}
