@@ -63,7 +63,7 @@ TEST_F(FlowTable, NobodyMakesRoomWhileMostPlacesAreFree)
 {
     constexpr std::uint16_t few = capacity / 4;
     for (std::uint16_t port = 1; port <= few; port++)
-        open(port * 10 * ms, port);
+        open(10 * ms * port, port);
     for (std::uint16_t port = 1; port <= few; port++)
         request(10 * s + port * ms, port);
     EXPECT_EQ(traffic_.flows(), few);
@@ -75,7 +75,7 @@ TEST_F(FlowTable, FewMakeRoomBeforeItIsFull)
 {
     constexpr std::uint16_t most = capacity * 3 / 4;
     for (std::uint16_t port = 1; port <= most; port++)
-        open(port * 10 * ms, port);
+        open(10 * ms * port, port);
     EXPECT_EQ(traffic_.flows(), most - pushed_out());
     EXPECT_LT(pushed_out(), most * 6 / 100);
 }
@@ -86,7 +86,7 @@ TEST_F(FlowTable, ManyUnansweredConnectionsPushOutNoneThatIsMeasured)
     for (std::uint16_t port = 1; port <= measured; port++)
         open(port * ms, port);
     for (std::uint16_t port = 1000; port < 1000 + flood; port++)
-        syn(1 * s + port * 20 * us, port);
+        syn(1 * s + 20 * us * port, port);
     for (std::uint16_t port = 1; port <= measured; port++)
         request(5 * s + port * ms, port);
 
@@ -101,8 +101,8 @@ TEST_F(FlowTable, TheLongestIdleMakeRoom)
 {
     constexpr std::uint16_t all = 3 * capacity, newest = capacity / 4;
     for (std::uint16_t port = 1; port <= all; port++)
-        open(port * 100 * ms, port);
-    const std::uint64_t later = (all + 1) * 100 * ms;
+        open(100 * ms * port, port);
+    const std::uint64_t later = 100 * ms * (all + 1);
     for (std::uint16_t port = all - newest + 1; port <= all; port++)
         request(later + port * ms, port);
     EXPECT_EQ(samples(PODRTT_KIND_DATA), newest);
@@ -118,7 +118,7 @@ TEST_F(FlowTable, NoFloorIsLostWithTheFlowsThatMakeRoom)
 {
     constexpr std::uint16_t all = 4 * capacity;
     for (std::uint16_t port = 1; port <= all; port++)
-        open(port * 10 * ms, port);
+        open(10 * ms * port, port);
     const std::uint64_t gone = traffic_.drops(PODRTT_DROP_FLOW_IDLE);
     EXPECT_GT(gone, 0u);
     EXPECT_EQ(gone, all - traffic_.flows());
