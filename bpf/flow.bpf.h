@@ -413,12 +413,12 @@ static __always_inline __u8 find_peer(const struct packet *packet)
 }
 
 /* A flow that begins with this packet; NULL if there is none to begin, or no room. */
-static __noinline struct podrtt_flow *begin_flow(const struct packet *packet)
+static __noinline struct podrtt_flow *begin_flow(const struct packet *packet, __u64 hash)
 {
     /* Only what arms a probe is worth an entry. */
     if (packet->flags & TCP_RST || !(packet->length || packet->flags & TCP_SYN))
         return NULL;
-    return create_flow(&packet->key, find_peer(packet));
+    return create_flow(&packet->key, hash, find_peer(packet));
 }
 
 /* Takes one segment into account; `own` is the leg that its sender's data measures. True if
@@ -502,9 +502,10 @@ static __noinline void process_echo(struct __sk_buff *skb, struct packet *packet
     if (!wanted || !*wanted)
         return;
     struct context context = {.skb = skb, .packet = packet};
-    context.flow = find_flow(&packet->key);
+    __u64 hash = hash_flow_key(&packet->key);
+    context.flow = find_flow(&packet->key, hash);
     if (!context.flow && packet->flags & ECHO_REQUEST)
-        context.flow = create_flow(&packet->key, find_peer(packet));
+        context.flow = create_flow(&packet->key, hash, find_peer(packet));
     if (!context.flow)
         return;
     context.flow->side[own].packets++;

@@ -100,11 +100,10 @@ static __always_inline __u32 find_in_set(const struct podrtt_flow_key *key, __u3
 }
 
 /* Not static, so that the verifier looks at what follows once, and not for each place. */
-__noinline __u32 find_place(const struct podrtt_flow_key *key)
+__noinline __u32 find_place(const struct podrtt_flow_key *key, __u64 hash)
 {
     if (!key)
         return NO_PLACE;
-    __u64 hash = hash_flow_key(key);
     __u32 place = find_in_set(key, first_set(hash));
 
     return place != NO_PLACE ? place : find_in_set(key, second_set(hash));
@@ -121,14 +120,14 @@ static __always_inline struct podrtt_flow *flow_at(__u32 place)
 }
 
 /* NULL if there is none. */
-static __always_inline struct podrtt_flow *find_flow(const struct podrtt_flow_key *key)
+static __always_inline struct podrtt_flow *find_flow(const struct podrtt_flow_key *key, __u64 hash)
 {
-    __u32 number = first_set(hash_flow_key(key));
+    __u32 number = first_set(hash);
     struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &number);
 
     if (likely(set && is_in(set, 0, key)))
         return &set->flow[0];
-    return flow_at(find_place(key));
+    return flow_at(find_place(key, hash));
 }
 
 /* How long no data of a flow has armed a probe, units of 2^20 ns. */
@@ -178,13 +177,10 @@ static __always_inline void consider(__u32 number, __u16 now, struct candidate *
 }
 
 /* The place for a new flow. Not static, as above. */
-__noinline __u32 choose_place(const struct podrtt_flow_key *key, __u32 now)
+__noinline __u32 choose_place(__u64 hash, __u32 now)
 {
     struct candidate least = {NO_PLACE, ~0ull};
 
-    if (!key)
-        return NO_PLACE;
-    __u64 hash = hash_flow_key(key);
     consider(first_set(hash), now, &least);
     consider(second_set(hash), now, &least);
     return least.place;
@@ -192,10 +188,10 @@ __noinline __u32 choose_place(const struct podrtt_flow_key *key, __u32 now)
 
 /* Gives a flow a place; NULL if another CPU takes that place at this moment. What the flow
  * leaves that makes room is recorded. */
-static __noinline struct podrtt_flow *create_flow(const struct podrtt_flow_key *key, __u8 peer)
+static __noinline struct podrtt_flow *create_flow(const struct podrtt_flow_key *key, __u64 hash, __u8 peer)
 {
     __u16 now = clock_coarse_time();
-    __u32 place = choose_place(key, now);
+    __u32 place = choose_place(hash, now);
     struct podrtt_flow_set *set = set_of(place);
 
     if (!set)
@@ -221,9 +217,9 @@ static __noinline struct podrtt_flow *create_flow(const struct podrtt_flow_key *
     return flow;
 }
 
-static __noinline void delete_flow(const struct podrtt_flow_key *key)
+static __noinline void delete_flow(const struct podrtt_flow_key *key, __u64 hash)
 {
-    __u32 place = find_place(key);
+    __u32 place = find_place(key, hash);
     struct podrtt_flow_set *set = set_of(place);
 
     if (!set)

@@ -56,11 +56,12 @@ static __always_inline int watch(struct __sk_buff *skb, enum direction direction
     if (result != PARSE_TCP)
         return TC_ACT_UNSPEC;
 
-    struct podrtt_flow *flow = find_flow(&packet.key);
+    __u64 hash = hash_flow_key(&packet.key);
+    struct podrtt_flow *flow = find_flow(&packet.key, hash);
     if (unlikely(!flow))
-        flow = begin_flow(&packet);
+        flow = begin_flow(&packet, hash);
     if (flow && unlikely(process_segment(skb, &packet, flow, (enum podrtt_leg)direction)))
-        delete_flow(&packet.key);
+        delete_flow(&packet.key, hash);
     return TC_ACT_UNSPEC;
 }
 

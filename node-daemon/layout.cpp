@@ -15,13 +15,12 @@ namespace podrtt
 namespace
 {
 
-using Histograms = Map<podrtt_histogram_key, podrtt_histogram>;
 using Totals = Map<podrtt_total_key, podrtt_histogram>;
 
 // What two layouts must have in common: that their records have the same form.
 struct Other {
     Map<std::uint32_t, podrtt_pod> pods;
-    Histograms histograms;
+    HistogramTable histograms;
     Totals totals;
     std::vector<std::uint32_t> peers; // our index of each of its peer classes
 };
@@ -53,7 +52,7 @@ Result<Other> open_other(Maps &maps, const std::filesystem::path &directory)
     auto pods = Map<std::uint32_t, podrtt_pod>::open(directory / PODRTT_MAP_PODS);
     if (!pods)
         return std::unexpected(pods.error());
-    auto histograms = Histograms::open(directory / PODRTT_MAP_HISTOGRAMS);
+    auto histograms = HistogramTable::open(directory / PODRTT_MAP_HISTOGRAMS);
     if (!histograms)
         return std::unexpected(histograms.error());
     auto totals = Totals::open(directory / PODRTT_MAP_TOTALS);

@@ -25,8 +25,9 @@ Result<Maps> Maps::open(const Pins &pins)
     std::optional<Error> error;
     auto pods = open_pinned<std::uint32_t, podrtt_pod>(pins, PODRTT_MAP_PODS, error);
     auto flows = open_pinned<std::uint32_t, podrtt_flow_set>(pins, PODRTT_MAP_FLOWS, error);
-    auto histograms =
-        open_pinned<podrtt_histogram_key, podrtt_histogram>(pins, PODRTT_MAP_HISTOGRAMS, error);
+    auto histograms = HistogramTable::open(pins.path(PODRTT_MAP_HISTOGRAMS));
+    if (!histograms && !error)
+        error = histograms.error();
     auto totals = open_pinned<podrtt_total_key, podrtt_histogram>(pins, PODRTT_MAP_TOTALS, error);
     auto journal = open_pinned<std::uint32_t, podrtt_journal>(pins, PODRTT_MAP_JOURNAL, error);
     auto peers = open_pinned<podrtt_peer_key, std::uint32_t>(pins, PODRTT_MAP_PEERS, error);

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "error.h"
+#include "histogram_table.h"
 #include "map.h"
 #include "pins.h"
 #include "podrtt.h"
@@ -20,7 +21,7 @@ using PeerName = std::array<char, PODRTT_PEER_NAME_SIZE>; // ends with a NUL; em
 struct Maps {
     Map<std::uint32_t, podrtt_pod> pods;       // by pod id
     Map<std::uint32_t, podrtt_flow_set> flows; // an array
-    Map<podrtt_histogram_key, podrtt_histogram> histograms;
+    HistogramTable histograms;
     Map<podrtt_total_key, podrtt_histogram> totals;
     Map<std::uint32_t, podrtt_journal> journal; // one entry, 0
     Map<podrtt_peer_key, std::uint32_t> peers;  // to an index of peer_names

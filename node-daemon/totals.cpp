@@ -14,6 +14,8 @@ namespace podrtt
 namespace
 {
 
+using Totals = Map<podrtt_total_key, podrtt_histogram>;
+
 constexpr std::uint32_t journal_key = 0;
 
 bool is_to_total(const podrtt_journal &entry)
@@ -22,11 +24,11 @@ bool is_to_total(const podrtt_journal &entry)
 }
 
 // Deletes from a map that another layout has pinned. What is not there any more is no error.
-template <typename Key>
+template <typename Table, typename Key>
 Result<void> erase_in_layout(const Pins &pins, const podrtt_journal &entry, const char *name,
                              const Key &key)
 {
-    auto map = Map<Key, podrtt_histogram>::open(pins.of_layout(entry.layout) / name);
+    auto map = Table::open(pins.of_layout(entry.layout) / name);
     if (!map)
         return map.error().code == ENOENT ? Result<void>() : std::unexpected(map.error());
     return map->erase(key);
@@ -36,9 +38,9 @@ Result<void> erase_source(Maps &maps, const Pins &pins, const podrtt_journal &en
 {
     switch (entry.move) {
     case PODRTT_MOVE_LAYOUT_POD:
-        return erase_in_layout(pins, entry, PODRTT_MAP_HISTOGRAMS, entry.from);
+        return erase_in_layout<HistogramTable>(pins, entry, PODRTT_MAP_HISTOGRAMS, entry.from);
     case PODRTT_MOVE_LAYOUT_TOTAL:
-        return erase_in_layout(pins, entry, PODRTT_MAP_TOTALS, entry.from_total);
+        return erase_in_layout<Totals>(pins, entry, PODRTT_MAP_TOTALS, entry.from_total);
     default:
         return maps.histograms.erase(entry.from);
     }
@@ -57,8 +59,8 @@ Result<void> carry_out(Maps &maps, const Pins &pins, const podrtt_journal &entry
 }
 
 // Makes sure that there is an entry, so that writing it later cannot fail for want of room.
-template <typename Key>
-Result<void> reserve(Map<Key, podrtt_histogram> &map, const Key &key)
+template <typename Table, typename Key>
+Result<void> reserve(Table &map, const Key &key)
 {
     auto reserved = map.update(key, podrtt_histogram{}, BPF_NOEXIST);
     if (!reserved && reserved.error().code != EEXIST)
@@ -67,9 +69,8 @@ Result<void> reserve(Map<Key, podrtt_histogram> &map, const Key &key)
 }
 
 // Completes `entry`, whose destination is reserved, and carries it out.
-template <typename Key>
-Result<void> move(Maps &maps, const Pins &pins, podrtt_journal entry,
-                  Map<Key, podrtt_histogram> &destinations, const Key &to,
+template <typename Table, typename Key>
+Result<void> move(Maps &maps, const Pins &pins, podrtt_journal entry, Table &destinations, const Key &to,
                   const podrtt_histogram &histogram)
 {
     auto present = destinations.lookup(to);

@@ -134,6 +134,7 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
     for (auto &word : skeleton->rodata->flow_hash_key)
         word = static_cast<std::uint32_t>(random());
     skeleton->rodata->flow_sets = sets;
+    skeleton->rodata->histogram_places = bpf_map__max_entries(skeleton->maps.histograms);
     skeleton->rodata->sample_interval = interval_units(wanted.sample_interval);
 
     if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {

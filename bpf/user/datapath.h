@@ -12,7 +12,7 @@ namespace podrtt
 
 struct DatapathOptions {
     std::uint32_t flows = PODRTT_DEFAULT_FLOWS;
-    std::uint32_t histograms = PODRTT_DEFAULT_HISTOGRAMS;
+    std::uint32_t histograms = PODRTT_DEFAULT_HISTOGRAMS; // a power of two, at least 64
     std::uint32_t pods = PODRTT_DEFAULT_PODS;
     // The least time between two probes that one end of a connection arms; 0: every request.
     std::chrono::milliseconds sample_interval =

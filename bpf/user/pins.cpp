@@ -2,10 +2,10 @@
 #include "pins.h"
 
 #include <bpf/bpf.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <atomic>
+
+#include "mapped_array.h"
 
 namespace podrtt
 {
@@ -20,15 +20,10 @@ Result<Fd> Pins::program(std::string_view name) const
 
 Result<void> Pins::count(podrtt_drop drop, std::uint64_t times) const
 {
-    auto map = Map<std::uint32_t, std::uint64_t>::open(path(PODRTT_MAP_DROPS));
-    if (!map)
-        return std::unexpected(map.error());
-    const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, map->fd(), 0);
-    if (memory == MAP_FAILED)
-        return failure("map into memory", path(PODRTT_MAP_DROPS), errno);
-    std::atomic_ref(static_cast<std::uint64_t *>(memory)[drop]) += times;
-    munmap(memory, size);
+    auto drops = MappedArray<std::uint64_t>::open(path(PODRTT_MAP_DROPS));
+    if (!drops)
+        return std::unexpected(drops.error());
+    std::atomic_ref(drops->values()[drop]) += times;
     return {};
 }
 

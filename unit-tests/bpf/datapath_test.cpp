@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "histogram.h"
+#include "histogram_table.h"
 #include "packet.h"
 
 namespace podrtt
@@ -117,7 +118,7 @@ TEST_F(Datapath, LoadedAgainFindsTheConnectionsUnderWay)
                                      .ack = 1000,
                                      .pod_port = static_cast<std::uint16_t>(1000 + i)});
 
-    auto map = Map<podrtt_histogram_key, podrtt_histogram>::open(pins_.path(PODRTT_MAP_HISTOGRAMS));
+    auto map = HistogramTable::open(pins_.path(PODRTT_MAP_HISTOGRAMS));
     ASSERT_TRUE(map);
     std::uint64_t handshakes = 0;
     ASSERT_TRUE(map->for_each([&](const auto &key, const auto &histogram) {

@@ -94,8 +94,8 @@ TEST(Quantile, OfTheFirstBucketIsBelowItsBound)
 
 TEST(Histogram, AddAddsBucketsAndSum)
 {
-    podrtt_histogram a = {.sum = 10, .bucket = {1, 2}, .pad = {}};
-    const podrtt_histogram b = {.sum = 5, .bucket = {0, 3, 4}, .pad = {}};
+    podrtt_histogram a = {.sum = 10, .bucket = {1, 2}};
+    const podrtt_histogram b = {.sum = 5, .bucket = {0, 3, 4}};
     add(a, b);
     EXPECT_EQ(a.sum, 15u);
     EXPECT_EQ(a.bucket[0], 1u);

@@ -19,16 +19,6 @@ namespace
 
 constexpr std::uint32_t verdict_unspec = 0xffffffff; // TC_ACT_UNSPEC, -1
 
-template <typename Key>
-std::vector<Key> keys(int fd)
-{
-    std::vector<Key> keys;
-    Key key;
-    while (bpf_map_get_next_key(fd, keys.empty() ? nullptr : &keys.back(), &key) == 0)
-        keys.push_back(key);
-    return keys;
-}
-
 } // namespace
 
 std::ostream &operator<<(std::ostream &out, const Samples &samples)
@@ -75,16 +65,20 @@ void Traffic::pass(std::uint64_t at_ns, Way way, const Bytes &bytes)
     EXPECT_EQ(out, bytes);
 }
 
+HistogramTable::Places Traffic::histogram_places() const
+{
+    return HistogramTable::Places::of(Fd(dup(bpf_map__fd(skeleton_->maps.histograms))), "histograms")
+        .value();
+}
+
+HistogramTable Traffic::histogram_table() const
+{
+    return HistogramTable::of(histogram_places(), "histograms").value();
+}
+
 std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> Traffic::histograms() const
 {
-    const int fd = bpf_map__fd(skeleton_->maps.histograms);
-    std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> all;
-    for (const auto &key : keys<podrtt_histogram_key>(fd)) {
-        podrtt_histogram histogram;
-        EXPECT_EQ(bpf_map_lookup_elem(fd, &key, &histogram), 0);
-        all.emplace_back(key, histogram);
-    }
-    return all;
+    return histogram_table().entries().value();
 }
 
 SamplesBy Traffic::samples() const
@@ -126,7 +120,7 @@ std::size_t Traffic::flows() const
 {
     const int fd = bpf_map__fd(skeleton_->maps.flows);
     std::size_t flows = 0;
-    for (auto number : keys<std::uint32_t>(fd)) {
+    for (std::uint32_t number = 0; number < map_capacity(fd); number++) {
         podrtt_flow_set set;
         EXPECT_EQ(bpf_map_lookup_elem(fd, &number, &set), 0);
         flows += std::ranges::count_if(set.id, [](const auto &id) { return id.pod != 0; });

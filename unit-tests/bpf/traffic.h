@@ -9,6 +9,7 @@
 #include <ostream>
 #include <vector>
 
+#include "histogram_table.h"
 #include "packet.h"
 #include "podrtt.h"
 #include "podrtt_fake_clock.skel.h"
@@ -48,6 +49,9 @@ public:
     std::array<std::uint64_t, PODRTT_MATCHINGS> connections() const;
     std::uint64_t drops(podrtt_drop reason) const;
     std::size_t flows() const;
+    std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> histograms() const;
+    HistogramTable histogram_table() const;
+    HistogramTable::Places histogram_places() const;
 
     void set(podrtt_setting setting, std::uint64_t value);
 
@@ -58,8 +62,6 @@ public:
     podrtt_fake_clock_bpf *skeleton() { return skeleton_; }
 
 private:
-    std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> histograms() const;
-
     podrtt_fake_clock_bpf *skeleton_;
 };
 

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "histogram_table.h"
+
+#include <atomic>
+#include <bit>
+#include <cerrno>
+
+#include "histogram.h"
+
+namespace podrtt
+{
+namespace
+{
+
+// What is shared with programs is read and written word by word.
+__u64 load(__u64 &word)
+{
+    return std::atomic_ref(word).load(std::memory_order_acquire);
+}
+
+void store(__u64 &word, __u64 value)
+{
+    std::atomic_ref(word).store(value, std::memory_order_release);
+}
+
+podrtt_histogram load(podrtt_histogram &counts)
+{
+    podrtt_histogram histogram;
+    histogram.sum = load(counts.sum);
+    for (std::uint32_t i = 0; i < PODRTT_BUCKETS; i++)
+        histogram.bucket[i] = load(counts.bucket[i]);
+    return histogram;
+}
+
+void store(podrtt_histogram &counts, const podrtt_histogram &histogram)
+{
+    store(counts.sum, histogram.sum);
+    for (std::uint32_t i = 0; i < PODRTT_BUCKETS; i++)
+        store(counts.bucket[i], histogram.bucket[i]);
+}
+
+__u64 word_of(const podrtt_histogram_key &key)
+{
+    return std::bit_cast<__u64>(key);
+}
+
+} // namespace
+
+Result<HistogramTable> HistogramTable::open(const std::string &path)
+{
+    auto places = Places::open(path);
+    if (!places)
+        return std::unexpected(places.error());
+    return of(std::move(*places), path);
+}
+
+Result<HistogramTable> HistogramTable::of(Places places, std::string name)
+{
+    const std::size_t count = places.values().size();
+    if (count < PODRTT_HISTOGRAM_TRIES || !std::has_single_bit(count))
+        return failure("open map", name,
+                       std::to_string(count) + " places are no power of two from " +
+                           std::to_string(PODRTT_HISTOGRAM_TRIES) +
+                           " on: it is of another version of podrtt");
+    return HistogramTable(std::move(places), std::move(name));
+}
+
+std::uint32_t HistogramTable::number(__u64 word, std::uint32_t attempt) const
+{
+    return podrtt_histogram_index(word, attempt, capacity());
+}
+
+std::vector<std::uint32_t> HistogramTable::find(__u64 word) const
+{
+    std::vector<std::uint32_t> found;
+    for (std::uint32_t attempt = 0; attempt < PODRTT_HISTOGRAM_TRIES; attempt++)
+        if (load(places_.values()[number(word, attempt)].key) == word)
+            found.push_back(number(word, attempt));
+    return found;
+}
+
+std::optional<std::uint32_t> HistogramTable::claim(__u64 word)
+{
+    for (std::uint32_t attempt = 0; attempt < PODRTT_HISTOGRAM_TRIES; attempt++) {
+        __u64 taken_by = 0;
+        std::atomic_ref key(places_.values()[number(word, attempt)].key);
+        if (key.compare_exchange_strong(taken_by, word) || taken_by == word)
+            return number(word, attempt);
+    }
+    return std::nullopt;
+}
+
+podrtt_histogram HistogramTable::sum(const std::vector<std::uint32_t> &numbers) const
+{
+    podrtt_histogram sum = {};
+    for (std::uint32_t at : numbers)
+        add(sum, load(places_.values()[at].histogram));
+    return sum;
+}
+
+Result<std::optional<podrtt_histogram>> HistogramTable::lookup(const podrtt_histogram_key &key) const
+{
+    const auto found = find(word_of(key));
+    return found.empty() ? std::nullopt : std::optional(sum(found));
+}
+
+Result<void> HistogramTable::update(const podrtt_histogram_key &key, const podrtt_histogram &histogram,
+                                    std::uint64_t flags)
+{
+    auto found = find(word_of(key));
+    if (!found.empty() && flags == BPF_NOEXIST)
+        return failure("write map", name_, EEXIST);
+    if (found.empty()) {
+        auto claimed = claim(word_of(key));
+        if (!claimed)
+            return std::unexpected(Error{"write map", name_, E2BIG, "the map is full"});
+        found = {*claimed};
+    }
+    for (std::uint32_t at : found)
+        store(places_.values()[at].histogram, at == found.front() ? histogram : podrtt_histogram{});
+    return {};
+}
+
+Result<void> HistogramTable::erase(const podrtt_histogram_key &key)
+{
+    for (std::uint32_t at : find(word_of(key))) {
+        store(places_.values()[at].histogram, podrtt_histogram{}); // whoever takes the place counts on
+        store(places_.values()[at].key, 0);
+    }
+    return {};
+}
+
+Result<void> HistogramTable::for_each(
+    const std::function<void(const podrtt_histogram_key &, const podrtt_histogram &)> &each) const
+{
+    for (std::uint32_t at = 0; at < capacity(); at++) {
+        const __u64 word = load(places_.values()[at].key);
+        if (!word)
+            continue;
+        const auto found = find(word);
+        if (!found.empty() && found.front() == at)
+            each(std::bit_cast<podrtt_histogram_key>(word), sum(found));
+    }
+    return {};
+}
+
+Result<std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>>> HistogramTable::entries() const
+{
+    std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> entries;
+    auto read =
+        for_each([&](const auto &key, const auto &histogram) { entries.emplace_back(key, histogram); });
+    if (!read)
+        return std::unexpected(read.error());
+    return entries;
+}
+
+} // namespace podrtt

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// The map `histograms`, in which programs count.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "error.h"
+#include "mapped_array.h"
+#include "podrtt.h"
+
+namespace podrtt
+{
+
+// Has the operations of a Map. Thread-safe to read, beside programs that count and whoever
+// writes; only one may write at a time.
+class HistogramTable
+{
+public:
+    using Places = MappedArray<podrtt_histogram_place>;
+
+    static Result<HistogramTable> open(const std::string &path);
+
+    // `name` is for messages.
+    static Result<HistogramTable> of(Places places, std::string name);
+
+    Result<std::optional<podrtt_histogram>> lookup(const podrtt_histogram_key &key) const;
+
+    // `flags` is BPF_ANY or BPF_NOEXIST. What programs count meanwhile is lost.
+    Result<void> update(const podrtt_histogram_key &key, const podrtt_histogram &histogram,
+                        std::uint64_t flags = BPF_ANY);
+
+    // What is not there is no error. No program may count there any more: the place is another's then.
+    Result<void> erase(const podrtt_histogram_key &key);
+
+    // Calls `each` for all keys, each once.
+    Result<void>
+    for_each(const std::function<void(const podrtt_histogram_key &, const podrtt_histogram &)> &each) const;
+
+    // All, as for_each() finds them.
+    Result<std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>>> entries() const;
+
+    int fd() const { return places_.fd(); }
+    std::uint32_t capacity() const { return static_cast<std::uint32_t>(places_.values().size()); }
+
+private:
+    HistogramTable(Places places, std::string name) : places_(std::move(places)), name_(std::move(name)) {}
+
+    // A key is known by its bytes, a place by its number.
+    std::uint32_t number(__u64 word, std::uint32_t attempt) const;
+    std::vector<std::uint32_t> find(__u64 word) const; // nearly always one place
+    std::optional<std::uint32_t> claim(__u64 word);
+    podrtt_histogram sum(const std::vector<std::uint32_t> &numbers) const;
+
+    Places places_;
+    std::string name_;
+};
+
+} // namespace podrtt
