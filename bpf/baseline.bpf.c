@@ -10,7 +10,7 @@
 /* What is kept of a flow, beside its key. */
 struct state {
     __u8 flags;
-    __u8 rest[sizeof(struct podrtt_flow) - sizeof(((struct podrtt_flow *)0)->addresses) - 1];
+    __u8 rest[sizeof(struct podrtt_flow) - sizeof(struct podrtt_flow_key) - 1];
 };
 
 /* As large as the data path's own. */

@@ -8,7 +8,7 @@
  * and what a packet needs lies in neighbouring cache lines, behind no pointer.
  *
  * Nothing is locked. Who takes a place marks it by compare-and-swap, so that it is one CPU,
- * and writes the id last, so that no other finds half a key. A CPU that is at work on a
+ * and writes the pod id last, so that no other finds half a key. A CPU that is at work on a
  * flow while that makes room, as may happen in any table that evicts, writes into its
  * successor: numbers that match no acknowledgement of that one, but for a chance of 1 to 2^32.
  */
@@ -61,41 +61,47 @@ static __always_inline __u32 second_set(__u64 hash)
     return (hash * 0xb504f333f9de6485 >> 32) * flow_sets >> 32;
 }
 
-static __always_inline flow_key_word id_word(const struct podrtt_flow_key *key)
+/* Pod and ports: nearly always enough to tell two flows apart. */
+static __always_inline __u64 id_word(const struct podrtt_flow_key *key)
 {
     return *(const flow_key_word *)key;
+}
+
+static __always_inline bool is_same_key(const struct podrtt_flow_key *a, const struct podrtt_flow_key *b)
+{
+    const flow_key_word *x = (const flow_key_word *)a;
+    const flow_key_word *y = (const flow_key_word *)b;
+    __u64 difference = 0;
+
+    if (id_word(a) != id_word(b))
+        return false;
+    for (__u32 i = 1; i < FLOW_KEY_WORDS; i++)
+        difference |= x[i] ^ y[i];
+    return !difference;
 }
 
 /* A place is named by its number: first all of set 0, and so on. */
 #define NO_PLACE (~0u)
 
-static __always_inline struct podrtt_flow_set *set_of(__u32 place)
+static __always_inline struct podrtt_flow *flow_at(__u32 place)
 {
-    __u32 number = place / PODRTT_FLOW_WAYS;
+    __u32 set_number = place / PODRTT_FLOW_WAYS;
+    struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &set_number);
 
-    return bpf_map_lookup_elem(&flows, &number);
+    if (!set)
+        return NULL;
+    barrier_var(place); /* or the compiler adds first and checks after, which the verifier refuses */
+    return &set->way[place % PODRTT_FLOW_WAYS];
 }
 
-static __always_inline bool is_in(const struct podrtt_flow_set *set, __u32 way,
-                                  const struct podrtt_flow_key *key)
+static __always_inline __u32 find_in_set(const struct podrtt_flow_key *key, __u32 set_number)
 {
-    const flow_key_word *wanted = (const flow_key_word *)key;
-    const flow_key_word *addresses = (const flow_key_word *)set->flow[way].addresses;
-
-    if (*(const volatile flow_key_word *)&set->id[way] != wanted[0])
-        return false;
-    return !((addresses[0] ^ wanted[1]) | (addresses[1] ^ wanted[2]) | (addresses[2] ^ wanted[3]) |
-             (addresses[3] ^ wanted[4]));
-}
-
-static __always_inline __u32 find_in_set(const struct podrtt_flow_key *key, __u32 number)
-{
-    struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &number);
+    struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &set_number);
 
     if (set)
-        for (__u32 way = 0; way < PODRTT_FLOW_WAYS; way++)
-            if (is_in(set, way, key))
-                return number * PODRTT_FLOW_WAYS + way;
+        for (__u32 i = 0; i < PODRTT_FLOW_WAYS; i++)
+            if (is_same_key(&set->way[i].key, key))
+                return set_number * PODRTT_FLOW_WAYS + i;
     return NO_PLACE;
 }
 
@@ -109,24 +115,13 @@ __noinline __u32 find_place(const struct podrtt_flow_key *key, __u64 hash)
     return place != NO_PLACE ? place : find_in_set(key, second_set(hash));
 }
 
-static __always_inline struct podrtt_flow *flow_at(__u32 place)
-{
-    struct podrtt_flow_set *set = set_of(place);
-
-    if (!set)
-        return NULL;
-    barrier_var(place); /* or the compiler adds first and checks after, which the verifier refuses */
-    return &set->flow[place % PODRTT_FLOW_WAYS];
-}
-
 /* NULL if there is none. */
 static __always_inline struct podrtt_flow *find_flow(const struct podrtt_flow_key *key, __u64 hash)
 {
-    __u32 number = first_set(hash);
-    struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &number);
+    struct podrtt_flow *flow = flow_at(first_set(hash) * PODRTT_FLOW_WAYS);
 
-    if (likely(set && is_in(set, 0, key)))
-        return &set->flow[0];
+    if (likely(flow && is_same_key(&flow->key, key)))
+        return flow;
     return flow_at(find_place(key, hash));
 }
 
@@ -144,12 +139,20 @@ static __always_inline bool has_samples(const struct podrtt_flow *flow)
     return flow->floor[0] || flow->floor[1];
 }
 
-/* What keeps a flow in its place: one without samples less than one with, so that floods and
- * scans push out each other; of others the one whose samples are older less. Above 0. */
+#define BUSY_WORTH (~0ull)
+
+/* What keeps a flow in its place. A free place is worth nothing; a flow without samples less
+ * than one with, so that floods and scans push out each other; of others the one whose
+ * samples are older. */
 static __always_inline __u64 flow_worth(const struct podrtt_flow *flow, __u16 now)
 {
-    __u32 tick = (__u32)flow->floor[0];
+    __u32 pod = READ_ONCE(flow->key.pod);
 
+    if (!pod)
+        return 0;
+    if (pod == PODRTT_ID_BUSY)
+        return BUSY_WORTH;
+    __u32 tick = (__u32)flow->floor[0];
     if ((__u32)flow->floor[1] > tick)
         tick = (__u32)flow->floor[1];
     return 1 + ((__u64)has_samples(flow) << 48) + ((__u64)tick << 16) + (__u16)~idle_time(flow, now);
@@ -157,29 +160,26 @@ static __always_inline __u64 flow_worth(const struct podrtt_flow *flow, __u16 no
 
 struct candidate {
     __u32 place;
-    __u64 worth; /* 0: a free place */
+    __u64 worth;
 };
 
-static __always_inline void consider(__u32 number, __u16 now, struct candidate *least)
+static __always_inline void consider(__u32 set_number, __u16 now, struct candidate *least)
 {
-    struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &number);
+    struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &set_number);
 
     if (!set)
         return;
-    for (__u32 way = 0; way < PODRTT_FLOW_WAYS && least->worth; way++) {
-        __u32 pod = READ_ONCE(set->id[way].pod);
-        if (pod == PODRTT_ID_BUSY)
-            continue;
-        __u64 worth = pod ? flow_worth(&set->flow[way], now) : 0;
+    for (__u32 i = 0; i < PODRTT_FLOW_WAYS; i++) {
+        __u64 worth = flow_worth(&set->way[i], now);
         if (worth < least->worth)
-            *least = (struct candidate){number * PODRTT_FLOW_WAYS + way, worth};
+            *least = (struct candidate){set_number * PODRTT_FLOW_WAYS + i, worth};
     }
 }
 
 /* The place for a new flow. Not static, as above. */
 __noinline __u32 choose_place(__u64 hash, __u32 now)
 {
-    struct candidate least = {NO_PLACE, ~0ull};
+    struct candidate least = {NO_PLACE, BUSY_WORTH};
 
     consider(first_set(hash), now, &least);
     consider(second_set(hash), now, &least);
@@ -191,41 +191,30 @@ __noinline __u32 choose_place(__u64 hash, __u32 now)
 static __noinline struct podrtt_flow *create_flow(const struct podrtt_flow_key *key, __u64 hash, __u8 peer)
 {
     __u16 now = clock_coarse_time();
-    __u32 place = choose_place(hash, now);
-    struct podrtt_flow_set *set = set_of(place);
+    struct podrtt_flow *flow = flow_at(choose_place(hash, now));
 
-    if (!set)
+    if (!flow)
         return NULL;
-    barrier_var(place); /* as above */
-    __u32 way = place % PODRTT_FLOW_WAYS;
-    struct podrtt_flow *flow = &set->flow[way];
-    struct podrtt_flow_id *id = &set->id[way];
-
-    __u32 pod = READ_ONCE(id->pod);
-    if (pod == PODRTT_ID_BUSY || __sync_val_compare_and_swap(&id->pod, pod, PODRTT_ID_BUSY) != pod)
+    __u32 pod = READ_ONCE(flow->key.pod);
+    if (pod == PODRTT_ID_BUSY || __sync_val_compare_and_swap(&flow->key.pod, pod, PODRTT_ID_BUSY) != pod)
         return NULL;
     if (pod) {
         count_drop(has_samples(flow) ? PODRTT_DROP_FLOW_IDLE : PODRTT_DROP_FLOW_UNANSWERED);
         flush_floors(flow, pod);
     }
-    __builtin_memcpy(flow->addresses, key->pod_address, sizeof(flow->addresses));
-    __builtin_memset(flow->floor, 0, sizeof(*flow) - sizeof(flow->addresses));
+    __builtin_memset(flow->floor, 0, sizeof(*flow) - offsetof(struct podrtt_flow, floor));
     flow->peer = peer;
     for (int i = 0; i < PODRTT_LEGS; i++)
         flow->armed[i] = now - sample_interval; /* the first data may arm at once */
-    __sync_lock_test_and_set((flow_key_word *)id, id_word(key));
+    __builtin_memcpy(&flow->key.pod_port, &key->pod_port, sizeof(*key) - sizeof(key->pod));
+    __sync_lock_test_and_set(&flow->key.pod, key->pod);
     return flow;
 }
 
-static __noinline void delete_flow(const struct podrtt_flow_key *key, __u64 hash)
+/* Frees the flow's place, unless that has gone to another meanwhile. */
+static __always_inline void delete_flow(struct podrtt_flow *flow, const struct podrtt_flow_key *key)
 {
-    __u32 place = find_place(key, hash);
-    struct podrtt_flow_set *set = set_of(place);
-
-    if (!set)
-        return;
-    barrier_var(place); /* as above */
-    __sync_val_compare_and_swap((flow_key_word *)&set->id[place % PODRTT_FLOW_WAYS], id_word(key), 0);
+    __sync_val_compare_and_swap((flow_key_word *)&flow->key, id_word(key), 0);
 }
 
 #endif

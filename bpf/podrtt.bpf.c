@@ -61,7 +61,7 @@ static __always_inline int watch(struct __sk_buff *skb, enum direction direction
     if (unlikely(!flow))
         flow = begin_flow(&packet, hash);
     if (flow && unlikely(process_segment(skb, &packet, flow, (enum podrtt_leg)direction)))
-        delete_flow(&packet.key, hash);
+        delete_flow(flow, &packet.key);
     return TC_ACT_UNSPEC;
 }
 

@@ -211,31 +211,22 @@ enum podrtt_fin {
 
 /* What stands before the sides is read with every packet, and seldom written. */
 struct podrtt_flow {
-    __u8 addresses[32];       /* the second part of the key */
-    __u64 floor[PODRTT_LEGS]; /* smallest sample of the window << 32 | the window's first tick */
-    __u8 peer;                /* peer class */
-    __u8 counted;             /* enum podrtt_counted */
-    __u8 quiet[PODRTT_LEGS];  /* 1: no acknowledgement of this side's data is waited for */
-    __u16 armed[PODRTT_LEGS]; /* when a side's data last armed a probe, units of 2^20 ns */
+    struct podrtt_flow_key key; /* pod 0: a free place; PODRTT_ID_BUSY: one that is being taken */
+    __u64 floor[PODRTT_LEGS];   /* smallest sample of the window << 32 | the window's first tick */
+    __u8 peer;                  /* peer class */
+    __u8 counted;               /* enum podrtt_counted */
+    __u8 quiet[PODRTT_LEGS];    /* 1: no acknowledgement of this side's data is waited for */
+    __u16 armed[PODRTT_LEGS];   /* when a side's data last armed a probe, units of 2^20 ns */
     struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */
 };
-PODRTT_ASSERT_SIZE(struct podrtt_flow, 184);
-
-/* The first part of a flow's key. */
-struct podrtt_flow_id {
-    __u32 pod; /* 0: a free place; PODRTT_ID_BUSY: one that is being taken */
-    __be16 pod_port;
-    __be16 peer_port;
-} __attribute__((aligned(8)));
-PODRTT_ASSERT_SIZE(struct podrtt_flow_id, 8);
+PODRTT_ASSERT_SIZE(struct podrtt_flow, 192);
 
 /* The table of flows is an array of sets; a flow is in one of the two sets that its key's
- * hash names. Whom a set holds stands together, so that one cache line tells who is not there. */
+ * hash names. */
 #define PODRTT_FLOW_WAYS 4
 
 struct podrtt_flow_set {
-    struct podrtt_flow_id id[PODRTT_FLOW_WAYS];
-    struct podrtt_flow flow[PODRTT_FLOW_WAYS];
+    struct podrtt_flow way[PODRTT_FLOW_WAYS];
 };
 PODRTT_ASSERT_SIZE(struct podrtt_flow_set, 768);
 

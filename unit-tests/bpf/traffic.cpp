@@ -123,7 +123,7 @@ std::size_t Traffic::flows() const
     for (std::uint32_t number = 0; number < map_capacity(fd); number++) {
         podrtt_flow_set set;
         EXPECT_EQ(bpf_map_lookup_elem(fd, &number, &set), 0);
-        flows += std::ranges::count_if(set.id, [](const auto &id) { return id.pod != 0; });
+        flows += std::ranges::count_if(set.way, [](const auto &flow) { return flow.key.pod != 0; });
     }
     return flows;
 }
