@@ -7,8 +7,8 @@
 #include "drop.bpf.h"
 
 /* One histogram for each pod, leg, kind and peer class that has had a sample. Samples
- * are a few per round trip, so CPUs share it and add atomically. An array, which takes a
- * third of the time that a hash map does; user space maps it into its memory. */
+ * are a few per round trip, so CPUs share it and add atomically. User space maps it into
+ * its memory. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
