@@ -286,7 +286,7 @@ PODRTT_ASSERT_SIZE(struct podrtt_histogram, 1680);
 /*
  * `histograms` is an array of places. A key is in one of the PODRTT_HISTOGRAM_TRIES places at
  * which podrtt_histogram_index() lets it be looked for, seldom in two: then its counts are
- * the sum of both. A place that is free has no counts. Who takes one writes the key by
+ * the sum of both. A place that is free has no counts, and no pod id is 0. Who takes one writes the key by
  * compare-and-swap; user space, which alone frees places, does that when no sample can come any more.
  *
  * Key and sum share a cache line; the padding keeps it so.
