@@ -16,10 +16,9 @@
 #define TIME_UNKNOWN 1 /* the probe yields no sample */
 #define TIME_FIRST 2
 
-/* The least time between two probes that one side's data arms, units of 2^20 ns; set before
- * loading. A flow that asks often is sampled, as often as anybody will look. */
-const volatile __u16 sample_interval =
-    PODRTT_DEFAULT_SAMPLE_INTERVAL_MS * 1000000ull >> PODRTT_INTERVAL_SHIFT;
+/* The least time between two probes that one side's data arms, jiffies; set before loading.
+ * A flow that asks often is sampled, as often as anybody will look. */
+const volatile __u16 sample_interval;
 
 struct clock {
     __u64 ns; /* 0: not read yet */
@@ -28,10 +27,10 @@ struct clock {
 #ifdef PODRTT_FAKE_CLOCK
 __u64 fake_clock_ns; /* set by unit tests */
 #define CLOCK_NS() fake_clock_ns
-#define CLOCK_COARSE_NS() fake_clock_ns
+#define CLOCK_JIFFIES() (fake_clock_ns / PODRTT_FAKE_JIFFY_NS)
 #else
 #define CLOCK_NS() bpf_ktime_get_ns()
-#define CLOCK_COARSE_NS() bpf_ktime_get_coarse_ns() /* Linux 5.11 */
+#define CLOCK_JIFFIES() bpf_jiffies64()
 #endif
 
 static __always_inline __u64 clock_ns(struct clock *clock)
@@ -49,11 +48,10 @@ static __always_inline __u32 clock_time(struct clock *clock)
     return time < TIME_FIRST ? TIME_FIRST : time;
 }
 
-/* The time of the kernel's last tick, up to 10 ms ago, at a tenth of the price; units of
- * 2^20 ns. */
-static __always_inline __u16 clock_coarse_time(void)
+/* The kernel's count of its timer's ticks, one in 1 to 10 ms; a read from memory, no call. */
+static __always_inline __u16 clock_jiffies(void)
 {
-    return (__u16)(CLOCK_COARSE_NS() >> PODRTT_INTERVAL_SHIFT);
+    return (__u16)CLOCK_JIFFIES();
 }
 
 #endif

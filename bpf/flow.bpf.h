@@ -377,7 +377,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     /* A FIN without data may be acknowledged at once or by the receiver's own FIN. */
     if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
         return;
-    __u16 now = clock_coarse_time();
+    __u16 now = clock_jiffies();
     if ((__u16)(now - context->flow->armed[leg]) < sample_interval)
         return;
     /* The first free slot: requests and responses, which are many, always use the same. */

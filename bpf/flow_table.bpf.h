@@ -127,7 +127,7 @@ static __always_inline struct podrtt_flow *find_flow(const struct podrtt_flow_ke
     return flow_at(find_place(key, hash));
 }
 
-/* How long no data of a flow has armed a probe, units of 2^20 ns. */
+/* How long no data of a flow has armed a probe, jiffies. */
 static __always_inline __u16 idle_time(const struct podrtt_flow *flow, __u16 now)
 {
     __u16 one = now - flow->armed[0];
@@ -192,7 +192,7 @@ __noinline __u32 choose_place(__u64 hash, __u32 now)
  * leaves that makes room is recorded. */
 static __noinline struct podrtt_flow *create_flow(const struct podrtt_flow_key *key, __u64 hash, __u8 peer)
 {
-    __u16 now = clock_coarse_time();
+    __u16 now = clock_jiffies();
     struct podrtt_flow *flow = flow_at(choose_place(hash, now));
 
     if (!flow)

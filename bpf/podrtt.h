@@ -162,8 +162,8 @@ enum podrtt_leg {
 
 #define PODRTT_DEFAULT_SAMPLE_INTERVAL_MS 10
 
-/* Sample intervals are counted in units of 2^20 ns, about a millisecond; 16 bits wrap after 68 s. */
-#define PODRTT_INTERVAL_SHIFT 20
+/* A jiffy where unit tests make the time. Elsewhere it is the kernel's: 1 to 10 ms. */
+#define PODRTT_FAKE_JIFFY_NS 1000000
 
 /* A floor window is 149 ticks of 2^26 ns: 10 s. */
 #define PODRTT_FLOOR_TICK_SHIFT 26
@@ -216,7 +216,7 @@ struct podrtt_flow {
     __u8 peer;                  /* peer class */
     __u8 counted;               /* enum podrtt_counted */
     __u8 quiet[PODRTT_LEGS];    /* 1: no acknowledgement of this side's data is waited for */
-    __u16 armed[PODRTT_LEGS];   /* when a side's data last armed a probe, units of 2^20 ns */
+    __u16 armed[PODRTT_LEGS]; /* when a side's data last armed a probe, jiffies; wraps after 65 s or more */
     struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_flow, 192);

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
 #include <random>
 #include <string>
 
@@ -100,12 +101,19 @@ std::uint64_t flow_seed(const Pins &pins)
     return static_cast<std::uint64_t>(random()) << 32 | random() | 1;
 }
 
+// The time between two ticks of the kernel's timer, which its coarse clocks tell.
+std::chrono::nanoseconds jiffy()
+{
+    timespec tick = {};
+    clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+    return std::chrono::nanoseconds(tick.tv_nsec);
+}
+
 } // namespace
 
-std::uint16_t interval_units(std::chrono::nanoseconds interval)
+std::uint16_t to_jiffies(std::chrono::nanoseconds interval, std::chrono::nanoseconds jiffy)
 {
-    constexpr auto unit = std::chrono::nanoseconds(1 << PODRTT_INTERVAL_SHIFT);
-    return static_cast<std::uint16_t>((interval + unit / 2) / unit);
+    return static_cast<std::uint16_t>((interval + jiffy - std::chrono::nanoseconds(1)) / jiffy);
 }
 
 Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
@@ -135,7 +143,7 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
         word = static_cast<std::uint32_t>(random());
     skeleton->rodata->flow_sets = sets;
     skeleton->rodata->histogram_places = bpf_map__max_entries(skeleton->maps.histograms);
-    skeleton->rodata->sample_interval = interval_units(wanted.sample_interval);
+    skeleton->rodata->sample_interval = to_jiffies(wanted.sample_interval, jiffy());
 
     if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {
         auto failed = libbpf_failure("load BPF object, pinned below", directory, -error);

@@ -19,8 +19,8 @@ struct DatapathOptions {
         std::chrono::milliseconds(PODRTT_DEFAULT_SAMPLE_INTERVAL_MS);
 };
 
-// A sample interval as programs count it.
-std::uint16_t interval_units(std::chrono::nanoseconds interval);
+// A sample interval as programs count it, rounded up.
+std::uint16_t to_jiffies(std::chrono::nanoseconds interval, std::chrono::nanoseconds jiffy);
 
 // Loads the BPF programs and pins them and their maps. Maps that are pinned already
 // are used on with all that they hold; programs are replaced. What is pinned outlives

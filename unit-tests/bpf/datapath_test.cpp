@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <iostream>
+#include <thread>
 
 #include "histogram.h"
 #include "histogram_table.h"
@@ -44,6 +46,27 @@ protected:
         std::uint32_t length = sizeof(info);
         EXPECT_TRUE(map && bpf_obj_get_info_by_fd(map->fd(), &info, &length) == 0);
         return info.max_entries * PODRTT_FLOW_WAYS;
+    }
+
+    void pass(const Packet &packet)
+    {
+        auto program =
+            pins_.program(packet.way == Way::from_pod ? PODRTT_PROGRAM_FROM_POD : PODRTT_PROGRAM_TO_POD);
+        const Bytes bytes = packet.build();
+        LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(),
+                    .data_size_in = static_cast<std::uint32_t>(bytes.size()), .repeat = 1);
+        ASSERT_TRUE(program && bpf_prog_test_run_opts(program->get(), &options) == 0);
+    }
+
+    std::uint64_t samples(podrtt_kind kind)
+    {
+        std::uint64_t samples = 0;
+        auto table = HistogramTable::open(pins_.path(PODRTT_MAP_HISTOGRAMS));
+        EXPECT_TRUE(table && table->for_each([&](const auto &key, const auto &histogram) {
+            if (key.kind == kind)
+                samples += sample_count(histogram);
+        }));
+        return samples;
     }
 
     Pins pins_{"/sys/fs/bpf/podrtt"};
@@ -97,35 +120,54 @@ TEST_F(Datapath, LoadedAgainKeepsWhatMapsHoldAndReplacesPrograms)
 TEST_F(Datapath, LoadedAgainFindsTheConnectionsUnderWay)
 {
     constexpr std::uint16_t connections = 50;
-    auto pass = [this](const char *name, const Packet &packet) {
-        auto program = pins_.program(name);
-        const Bytes bytes = packet.build();
-        LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(),
-                    .data_size_in = static_cast<std::uint32_t>(bytes.size()), .repeat = 1);
-        ASSERT_TRUE(program && bpf_prog_test_run_opts(program->get(), &options) == 0);
-    };
     ASSERT_TRUE(load());
     for (std::uint16_t i = 0; i < connections; i++)
-        pass(PODRTT_PROGRAM_FROM_POD, {.way = Way::from_pod,
-                                       .flags = SYN,
-                                       .seq = 999,
-                                       .pod_port = static_cast<std::uint16_t>(1000 + i)});
+        pass({.way = Way::from_pod,
+              .flags = SYN,
+              .seq = 999,
+              .pod_port = static_cast<std::uint16_t>(1000 + i)});
     ASSERT_TRUE(load());
     for (std::uint16_t i = 0; i < connections; i++)
-        pass(PODRTT_PROGRAM_TO_POD, {.way = Way::to_pod,
-                                     .flags = SYN | ACK,
-                                     .seq = 4999,
-                                     .ack = 1000,
-                                     .pod_port = static_cast<std::uint16_t>(1000 + i)});
+        pass({.way = Way::to_pod,
+              .flags = SYN | ACK,
+              .seq = 4999,
+              .ack = 1000,
+              .pod_port = static_cast<std::uint16_t>(1000 + i)});
+    EXPECT_EQ(samples(PODRTT_KIND_HANDSHAKE), connections);
+}
 
-    auto map = HistogramTable::open(pins_.path(PODRTT_MAP_HISTOGRAMS));
-    ASSERT_TRUE(map);
-    std::uint64_t handshakes = 0;
-    ASSERT_TRUE(map->for_each([&](const auto &key, const auto &histogram) {
-        if (key.kind == PODRTT_KIND_HANDSHAKE)
-            handshakes += sample_count(histogram);
-    }));
-    EXPECT_EQ(handshakes, connections);
+TEST(SampleIntervals, AreRoundedUpToJiffies)
+{
+    using namespace std::chrono_literals;
+    EXPECT_EQ(to_jiffies(0ms, 4ms), 0);
+    EXPECT_EQ(to_jiffies(1ns, 4ms), 1);
+    EXPECT_EQ(to_jiffies(8ms, 4ms), 2);
+    EXPECT_EQ(to_jiffies(10ms, 4ms), 3);
+    EXPECT_EQ(to_jiffies(1000ms, 1ms), 1000);
+}
+
+// The only test with the kernel's own clock, so its bounds are wide.
+TEST_F(Datapath, SamplesAConnectionAsOftenAsItIsTold)
+{
+    using namespace std::chrono_literals;
+    using Clock = std::chrono::steady_clock;
+    constexpr auto interval = 50ms;
+    ASSERT_TRUE(load_datapath(pins_, {.flows = few, .sample_interval = interval}));
+    pass({.way = Way::from_pod, .flags = SYN, .seq = 999});
+    pass({.way = Way::to_pod, .flags = SYN | ACK, .seq = 4999, .ack = 1000});
+    pass({.way = Way::from_pod, .seq = 1000, .ack = 5000});
+    std::uint32_t requests = 0;
+    const auto start = Clock::now();
+    for (; Clock::now() < start + 1s; requests++) {
+        const std::uint32_t seq = 1000 + 100 * requests;
+        pass({.way = Way::from_pod, .flags = ACK | PSH, .seq = seq, .ack = 5000, .length = 100});
+        pass({.way = Way::to_pod, .seq = 5000, .ack = seq + 100});
+        std::this_thread::sleep_for(1ms);
+    }
+    const auto intervals = static_cast<std::uint64_t>((Clock::now() - start) / interval);
+    EXPECT_GT(requests, 2 * intervals);
+    EXPECT_GE(samples(PODRTT_KIND_DATA), intervals / 2);
+    EXPECT_LE(samples(PODRTT_KIND_DATA), intervals * 5 / 4 + 1);
 }
 
 TEST_F(Datapath, FlowTableOfAnotherSizeIsMadeAnew)

@@ -38,7 +38,8 @@ Traffic::Traffic(std::uint64_t sample_interval_ns, std::uint32_t capacity)
     skeleton_->rodata->flow_sets = sets;
     std::mt19937 random;
     std::ranges::generate(skeleton_->rodata->flow_hash_key, random);
-    skeleton_->rodata->sample_interval = interval_units(std::chrono::nanoseconds(sample_interval_ns));
+    skeleton_->rodata->sample_interval = to_jiffies(std::chrono::nanoseconds(sample_interval_ns),
+                                                    std::chrono::nanoseconds(PODRTT_FAKE_JIFFY_NS));
     if (podrtt_fake_clock_bpf__load(skeleton_) != 0) {
         podrtt_fake_clock_bpf__destroy(skeleton_);
         throw std::runtime_error("cannot load the BPF object");
