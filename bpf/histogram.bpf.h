@@ -21,51 +21,77 @@ struct {
 /* The entries of `histograms`; set before loading. */
 const volatile __u32 histogram_places = PODRTT_DEFAULT_HISTOGRAMS;
 
-#define NO_HISTOGRAM (~0u)
-
 static __always_inline struct podrtt_histogram_place *histogram_at(__u32 number)
 {
     return bpf_map_lookup_elem(&histograms, &number);
 }
 
-/* The number of the key's place, which it takes if it has none yet; NO_HISTOGRAM if there is no
- * room. Not static, so that the verifier looks at what follows once, and not for each place. */
-__noinline __u32 claim_histogram(__u64 key)
+static __always_inline void add_at(struct podrtt_histogram_place *place, __u32 bucket, __u64 ns)
 {
-    /* First of all places, for one that is passed by may have become free since the key took another. */
+    if (bucket >= PODRTT_BUCKETS) /* never; the verifier cannot know */
+        return;
+    __sync_fetch_and_add(&place->histogram.bucket[bucket], 1);
+    __sync_fetch_and_add(&place->histogram.sum, ns);
+}
+
+#define NO_HISTOGRAM (~0u)
+
+static __always_inline __u32 search_histogram(__u64 key)
+{
     for (__u32 attempt = 0; attempt < PODRTT_HISTOGRAM_TRIES; attempt++) {
         __u32 number = podrtt_histogram_index(key, attempt, histogram_places);
         struct podrtt_histogram_place *place = histogram_at(number);
-        if (place && READ_ONCE(place->key) == key)
+        if (!place)
+            break;
+        if (READ_ONCE(place->key) == key)
             return number;
     }
+    return NO_HISTOGRAM;
+}
+
+/* Another CPU may take a place first, for another key or for this one. */
+static __always_inline __u32 claim_histogram(__u64 key)
+{
     for (__u32 attempt = 0; attempt < PODRTT_HISTOGRAM_TRIES; attempt++) {
         __u32 number = podrtt_histogram_index(key, attempt, histogram_places);
         struct podrtt_histogram_place *place = histogram_at(number);
-        if (!place || READ_ONCE(place->key))
-            continue;
-        /* Another CPU may be first, with another key or with this one. */
-        __u64 taken_by = __sync_val_compare_and_swap(&place->key, 0, key);
+        if (!place)
+            break;
+        __u64 taken_by = READ_ONCE(place->key);
+        if (!taken_by)
+            taken_by = __sync_val_compare_and_swap(&place->key, 0, key);
         if (!taken_by || taken_by == key)
             return number;
     }
     return NO_HISTOGRAM;
 }
 
-/* NULL, which is counted, if there is no room for a new one. */
-static __always_inline struct podrtt_histogram *find_histogram(const struct podrtt_histogram_key *key)
+/* Adds to a histogram that is not at its home, or new. Not static, so that the verifier looks
+ * at it once. */
+__noinline int add_elsewhere(__u64 key, __u32 bucket, __u64 ns)
+{
+    /* First of all places, for one that is passed by may have become free since the key took another. */
+    __u32 number = search_histogram(key);
+    struct podrtt_histogram_place *place =
+        histogram_at(number != NO_HISTOGRAM ? number : claim_histogram(key));
+
+    if (place)
+        add_at(place, bucket, ns);
+    else
+        count_drop(PODRTT_DROP_HISTOGRAMS_FULL);
+    return 0;
+}
+
+static __always_inline void add_to_histogram(const struct podrtt_histogram_key *key, __u32 bucket, __u64 ns)
 {
     __u64 bytes;
 
     __builtin_memcpy(&bytes, key, sizeof(bytes));
     struct podrtt_histogram_place *place = histogram_at(podrtt_histogram_index(bytes, 0, histogram_places));
     if (likely(place && READ_ONCE(place->key) == bytes))
-        return &place->histogram;
-    place = histogram_at(claim_histogram(bytes));
-    if (place)
-        return &place->histogram;
-    count_drop(PODRTT_DROP_HISTOGRAMS_FULL);
-    return NULL;
+        add_at(place, bucket, ns);
+    else
+        add_elsewhere(bytes, bucket, ns);
 }
 
 /* Records a sample in units of 32 ns, at most PODRTT_MAX_SAMPLE. */
@@ -73,23 +99,16 @@ static __always_inline void record_sample(__u32 pod, enum podrtt_leg leg, enum p
                                           __u32 sample)
 {
     struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = kind, .peer = peer};
-    struct podrtt_histogram *histogram = find_histogram(&key);
-    __u32 bucket = podrtt_bucket(sample);
 
-    if (!histogram || bucket >= PODRTT_BUCKETS) /* the latter never; the verifier cannot know */
-        return;
-    __sync_fetch_and_add(&histogram->bucket[bucket], 1);
-    __sync_fetch_and_add(&histogram->sum, (__u64)sample * PODRTT_TIME_UNIT_NS);
+    add_to_histogram(&key, podrtt_bucket(sample), (__u64)sample * PODRTT_TIME_UNIT_NS);
 }
 
 /* Counts a connection of a pod. */
 static __noinline void count_connection(__u32 pod, enum podrtt_matching matching)
 {
     struct podrtt_histogram_key key = {.pod = pod, .kind = PODRTT_KIND_CONNECTIONS};
-    struct podrtt_histogram *counts = find_histogram(&key);
 
-    if (counts)
-        __sync_fetch_and_add(&counts->bucket[matching], 1);
+    add_to_histogram(&key, matching, 0);
 }
 
 #endif
