@@ -171,7 +171,7 @@ static __always_inline void consider(__u32 set_number, __u16 now, struct candida
 
     if (!set)
         return;
-    for (__u32 i = 0; i < PODRTT_FLOW_WAYS; i++) {
+    for (__u32 i = 0; i < PODRTT_FLOW_WAYS && least->worth; i++) {
         __u64 worth = flow_worth(&set->way[i], now);
         if (worth < least->worth)
             *least = (struct candidate){set_number * PODRTT_FLOW_WAYS + i, worth};

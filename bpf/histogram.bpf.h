@@ -3,6 +3,8 @@
 #ifndef PODRTT_HISTOGRAM_BPF_H
 #define PODRTT_HISTOGRAM_BPF_H
 
+#include <stdbool.h>
+
 #include "compiler.bpf.h"
 #include "drop.bpf.h"
 
@@ -36,21 +38,8 @@ static __always_inline void add_at(struct podrtt_histogram_place *place, __u32 b
 
 #define NO_HISTOGRAM (~0u)
 
-static __always_inline __u32 search_histogram(__u64 key)
-{
-    for (__u32 attempt = 0; attempt < PODRTT_HISTOGRAM_TRIES; attempt++) {
-        __u32 number = podrtt_histogram_index(key, attempt, histogram_places);
-        struct podrtt_histogram_place *place = histogram_at(number);
-        if (!place)
-            break;
-        if (READ_ONCE(place->key) == key)
-            return number;
-    }
-    return NO_HISTOGRAM;
-}
-
-/* Another CPU may take a place first, for another key or for this one. */
-static __always_inline __u32 claim_histogram(__u64 key)
+/* The number of the key's place; or, if it may claim one, of the first that is free. */
+static __always_inline __u32 search_histogram(__u64 key, bool claim)
 {
     for (__u32 attempt = 0; attempt < PODRTT_HISTOGRAM_TRIES; attempt++) {
         __u32 number = podrtt_histogram_index(key, attempt, histogram_places);
@@ -58,9 +47,10 @@ static __always_inline __u32 claim_histogram(__u64 key)
         if (!place)
             break;
         __u64 taken_by = READ_ONCE(place->key);
-        if (!taken_by)
-            taken_by = __sync_val_compare_and_swap(&place->key, 0, key);
-        if (!taken_by || taken_by == key)
+        /* Another CPU may be first, for another key or for this one. */
+        if (claim && !taken_by)
+            taken_by = __sync_val_compare_and_swap(&place->key, 0, key) ?: key;
+        if (taken_by == key)
             return number;
     }
     return NO_HISTOGRAM;
@@ -71,9 +61,9 @@ static __always_inline __u32 claim_histogram(__u64 key)
 __noinline int add_elsewhere(__u64 key, __u32 bucket, __u64 ns)
 {
     /* First of all places, for one that is passed by may have become free since the key took another. */
-    __u32 number = search_histogram(key);
+    __u32 number = search_histogram(key, false);
     struct podrtt_histogram_place *place =
-        histogram_at(number != NO_HISTOGRAM ? number : claim_histogram(key));
+        histogram_at(number != NO_HISTOGRAM ? number : search_histogram(key, true));
 
     if (place)
         add_at(place, bucket, ns);

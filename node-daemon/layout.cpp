@@ -15,8 +15,6 @@ namespace podrtt
 namespace
 {
 
-using Totals = Map<podrtt_total_key, podrtt_histogram>;
-
 // What two layouts must have in common: that their records have the same form.
 struct Other {
     Map<std::uint32_t, podrtt_pod> pods;

@@ -7,10 +7,10 @@ namespace
 {
 
 // Opens the map pinned under `name`, or keeps the first error.
-template <typename Key, typename Value>
-std::optional<Map<Key, Value>> open_pinned(const Pins &pins, const char *name, std::optional<Error> &error)
+template <typename Table>
+std::optional<Table> open_pinned(const Pins &pins, const char *name, std::optional<Error> &error)
 {
-    auto map = Map<Key, Value>::open(pins.path(name));
+    auto map = Table::open(pins.path(name));
     if (map)
         return std::move(*map);
     if (!error)
@@ -23,17 +23,15 @@ std::optional<Map<Key, Value>> open_pinned(const Pins &pins, const char *name, s
 Result<Maps> Maps::open(const Pins &pins)
 {
     std::optional<Error> error;
-    auto pods = open_pinned<std::uint32_t, podrtt_pod>(pins, PODRTT_MAP_PODS, error);
-    auto flows = open_pinned<std::uint32_t, podrtt_flow_set>(pins, PODRTT_MAP_FLOWS, error);
-    auto histograms = HistogramTable::open(pins.path(PODRTT_MAP_HISTOGRAMS));
-    if (!histograms && !error)
-        error = histograms.error();
-    auto totals = open_pinned<podrtt_total_key, podrtt_histogram>(pins, PODRTT_MAP_TOTALS, error);
-    auto journal = open_pinned<std::uint32_t, podrtt_journal>(pins, PODRTT_MAP_JOURNAL, error);
-    auto peers = open_pinned<podrtt_peer_key, std::uint32_t>(pins, PODRTT_MAP_PEERS, error);
-    auto peer_names = open_pinned<std::uint32_t, PeerName>(pins, PODRTT_MAP_PEER_NAMES, error);
-    auto drops = open_pinned<std::uint32_t, std::uint64_t>(pins, PODRTT_MAP_DROPS, error);
-    auto settings = open_pinned<std::uint32_t, std::uint64_t>(pins, PODRTT_MAP_SETTINGS, error);
+    auto pods = open_pinned<Map<std::uint32_t, podrtt_pod>>(pins, PODRTT_MAP_PODS, error);
+    auto flows = open_pinned<Map<std::uint32_t, podrtt_flow_set>>(pins, PODRTT_MAP_FLOWS, error);
+    auto histograms = open_pinned<HistogramTable>(pins, PODRTT_MAP_HISTOGRAMS, error);
+    auto totals = open_pinned<Totals>(pins, PODRTT_MAP_TOTALS, error);
+    auto journal = open_pinned<Map<std::uint32_t, podrtt_journal>>(pins, PODRTT_MAP_JOURNAL, error);
+    auto peers = open_pinned<Map<podrtt_peer_key, std::uint32_t>>(pins, PODRTT_MAP_PEERS, error);
+    auto peer_names = open_pinned<Map<std::uint32_t, PeerName>>(pins, PODRTT_MAP_PEER_NAMES, error);
+    auto drops = open_pinned<Map<std::uint32_t, std::uint64_t>>(pins, PODRTT_MAP_DROPS, error);
+    auto settings = open_pinned<Map<std::uint32_t, std::uint64_t>>(pins, PODRTT_MAP_SETTINGS, error);
     if (error)
         return std::unexpected(*error);
     return Maps{.pods = std::move(*pods),

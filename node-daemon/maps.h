@@ -15,6 +15,7 @@
 namespace podrtt
 {
 
+using Totals = Map<podrtt_total_key, podrtt_histogram>;
 using PeerName = std::array<char, PODRTT_PEER_NAME_SIZE>; // ends with a NUL; empty: unused
 
 // The maps that the daemon works on. Thread-safe, as each of them is.
@@ -22,7 +23,7 @@ struct Maps {
     Map<std::uint32_t, podrtt_pod> pods;       // by pod id
     Map<std::uint32_t, podrtt_flow_set> flows; // an array
     HistogramTable histograms;
-    Map<podrtt_total_key, podrtt_histogram> totals;
+    Totals totals;
     Map<std::uint32_t, podrtt_journal> journal; // one entry, 0
     Map<podrtt_peer_key, std::uint32_t> peers;  // to an index of peer_names
     Map<std::uint32_t, PeerName> peer_names;

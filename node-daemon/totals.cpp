@@ -14,8 +14,6 @@ namespace podrtt
 namespace
 {
 
-using Totals = Map<podrtt_total_key, podrtt_histogram>;
-
 constexpr std::uint32_t journal_key = 0;
 
 bool is_to_total(const podrtt_journal &entry)
