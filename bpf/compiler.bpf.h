@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the kernel's own code has for talking to the compiler. */
+/* Talking to the compiler, as the kernel's own code does, and to the verifier. */
 #ifndef PODRTT_COMPILER_BPF_H
 #define PODRTT_COMPILER_BPF_H
 
@@ -11,5 +11,14 @@
 /* One access, neither torn nor repeated. */
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
+
+/* The same value, of which the verifier knows nothing any more; `unknown` is any that it does
+ * not know. */
+#define forget(value, unknown)                                                                             \
+    ({                                                                                                     \
+        typeof(value) forgotten = (value);                                                                 \
+        __asm__ volatile("%0 ^= %1; %0 ^= %1" : "+r"(forgotten) : "r"(unknown));                           \
+        forgotten;                                                                                         \
+    })
 
 #endif

@@ -422,6 +422,17 @@ static __always_inline enum parse_result parse_linear(struct __sk_buff *skb, enu
     return parse_tcp(&cursor, direction, packet, segment_length);
 }
 
+/* What the verifier knows of these depends on the way that the parser took, and it would look
+ * at all that follows once for each way. */
+static __always_inline void merge_ways(struct packet *packet)
+{
+    packet->length = forget(packet->length, packet->seq);
+    packet->options_offset = forget(packet->options_offset, packet->seq);
+    packet->options_length = forget(packet->options_length, packet->seq);
+    packet->timestamps.tsval = forget(packet->timestamps.tsval, packet->seq);
+    packet->timestamps.tsecr = forget(packet->timestamps.tsecr, packet->seq);
+}
+
 /* Parses a packet: PARSE_TCP, PARSE_ICMP, or PARSE_OTHER if it must be left alone. */
 static __always_inline enum parse_result parse_packet(struct __sk_buff *skb, enum direction direction,
                                                       struct packet *packet)

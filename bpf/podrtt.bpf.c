@@ -56,6 +56,7 @@ static __always_inline int watch(struct __sk_buff *skb, enum direction direction
     if (result != PARSE_TCP)
         return TC_ACT_UNSPEC;
 
+    merge_ways(&packet);
     __u64 hash = hash_flow_key(&packet.key);
     struct podrtt_flow *flow = find_flow(&packet.key, hash);
     if (unlikely(!flow))

@@ -160,6 +160,7 @@ def main():
     parser = argparse.ArgumentParser(prog="hack/bench datapath", description=__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="of 0.15 s for each program")
     parser.add_argument("--traffic", default="", help="only kinds whose name contains this")
+    parser.add_argument("--sample-interval", metavar="MS", default="10", help="as podrttd has it (default: 10)")
     options = parser.parse_args()
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -168,7 +169,7 @@ def main():
     make_pod()
     peer = Peer("peer", 200)
     peer.connect()
-    daemon = Daemon("--log-level", "error")
+    daemon = Daemon("--log-level", "error", "--sample-interval", options.sample_interval)
     run("bpftool", "prog", "loadall", BIN.parent / "bpf/baseline.bpf.o", BASELINE)
     servers = [subprocess.Popen(in_netns(peer.name, "taskset", "-c", "1", *command), stdout=subprocess.DEVNULL)
                for command in SERVERS.values()]
