@@ -9,22 +9,18 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "podrtt.h"
+#include "bpf/flow.h"
 
 /* Values of a probe's time that are not times. */
 #define TIME_NONE 0    /* with end sequence number 0: the slot is free */
 #define TIME_UNKNOWN 1 /* the probe yields no sample */
 #define TIME_FIRST 2
 
-/* The least time between two probes that one side's data arms, jiffies; set before loading.
- * A flow that asks often is sampled, as often as anybody will look. */
-const volatile __u16 sample_interval;
-
 struct clock {
     __u64 ns; /* 0: not read yet */
 };
 
-#ifdef PODRTT_FAKE_CLOCK
+#ifdef PODRTT_TEST
 __u64 fake_clock_ns; /* set by unit tests */
 #define CLOCK_NS() fake_clock_ns
 #define CLOCK_JIFFIES() (fake_clock_ns / PODRTT_FAKE_JIFFY_NS)

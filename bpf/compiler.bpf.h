@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Talking to the compiler, as the kernel's own code does, and to the verifier. */
+/* Hints to the compiler, as the kernel's own code has them, and to the verifier. */
 #ifndef PODRTT_COMPILER_BPF_H
 #define PODRTT_COMPILER_BPF_H
 
@@ -12,13 +12,12 @@
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
-/* The same value, of which the verifier knows nothing any more; `unknown` is any that it does
- * not know. */
-#define forget(value, unknown)                                                                             \
+/* The same value, but unknown to the verifier; `unknown` is any value that it does not know. */
+#define hide_from_verifier(value, unknown)                                                                 \
     ({                                                                                                     \
-        typeof(value) forgotten = (value);                                                                 \
-        __asm__ volatile("%0 ^= %1; %0 ^= %1" : "+r"(forgotten) : "r"(unknown));                           \
-        forgotten;                                                                                         \
+        typeof(value) hidden = (value);                                                                    \
+        __asm__ volatile("%0 ^= %1; %0 ^= %1" : "+r"(hidden) : "r"(unknown));                              \
+        hidden;                                                                                            \
     })
 
 #endif

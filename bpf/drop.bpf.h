@@ -7,13 +7,13 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "podrtt.h"
+#include "bpf/podrtt.h"
 
 /* What was left out, by enum podrtt_drop. User space maps it into its memory, to count too. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, PODRTT_DROPS);
+    __uint(max_entries, PODRTT_MAX_DROPS);
     __type(key, __u32);
     __type(value, __u64);
     __uint(pinning, LIBBPF_PIN_BY_NAME);

@@ -3,17 +3,9 @@
 #ifndef PODRTT_EVENT_BPF_H
 #define PODRTT_EVENT_BPF_H
 
-#include "clock.bpf.h"
-#include "drop.bpf.h"
-
-/* By enum podrtt_setting; written by user space. */
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, PODRTT_SETTINGS);
-    __type(key, __u32);
-    __type(value, __u64);
-    __uint(pinning, LIBBPF_PIN_BY_NAME);
-} settings SEC(".maps");
+#include "bpf/context.bpf.h"
+#include "bpf/drop.bpf.h"
+#include "bpf/settings.bpf.h"
 
 /* Records of struct podrtt_event; one reader at a time. */
 struct {
@@ -24,20 +16,35 @@ struct {
 
 static __always_inline bool events_are_read(struct clock *clock)
 {
-    __u32 key = PODRTT_SETTING_EVENTS_UNTIL;
-    __u64 *until = bpf_map_lookup_elem(&settings, &key);
+    __u64 until = read_setting(PODRTT_SETTING_EVENTS_UNTIL);
 
-    return until && *until && clock_ns(clock) < *until;
+    return until && clock_ns(clock) < until;
 }
 
-/* Room for one event, to be submitted; NULL, and counted, if there is none. */
-static __always_inline struct podrtt_event *reserve_event(void)
+static __noinline void report_sample(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,
+                                     __u32 sample)
 {
+    const struct podrtt_flow *flow = context->flow;
     struct podrtt_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
-    if (!event)
+    if (!event) {
         count_drop(PODRTT_DROP_EVENTS_FULL);
-    return event;
+        return;
+    }
+    event->time = clock_ns(&context->clock);
+    event->rtt = (__u64)sample * PODRTT_TIME_UNIT_NS;
+    event->min_rtt = (__u64)flow->side[leg].min_rtt * PODRTT_TIME_UNIT_NS;
+    for (int i = 0; i < PODRTT_LEGS; i++) {
+        event->bytes[i] = flow->side[i].bytes;
+        event->packets[i] = flow->side[i].packets;
+    }
+    __builtin_memcpy(&event->flow, &context->packet->key, sizeof(event->flow));
+    event->ack = context->packet->ack;
+    event->leg = leg;
+    event->kind = kind;
+    event->peer = flow->peer;
+    event->pad = 0;
+    bpf_ringbuf_submit(event, 0);
 }
 
 #endif

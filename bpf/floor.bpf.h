@@ -3,9 +3,9 @@
 #ifndef PODRTT_FLOOR_BPF_H
 #define PODRTT_FLOOR_BPF_H
 
-#include "clock.bpf.h"
-#include "compiler.bpf.h"
-#include "histogram.bpf.h"
+#include "bpf/clock.bpf.h"
+#include "bpf/compiler.bpf.h"
+#include "bpf/histogram.bpf.h"
 
 static __noinline void record_floor(__u32 pod, enum podrtt_leg leg, __u8 peer, __u64 floor)
 {

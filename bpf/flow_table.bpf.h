@@ -7,16 +7,16 @@
  * is worth least makes room. So nearly every flow is in the first place that is looked at,
  * and what a packet needs lies in neighbouring cache lines, behind no pointer.
  *
- * Nothing is locked. Who takes a place marks it by compare-and-swap, so that it is one CPU,
- * and writes the pod id last, so that no other finds half a key. A CPU that is at work on a
+ * Nothing is locked. A CPU that takes a place marks it by compare-and-swap, so that it is the only
+ * one, and writes the pod id last, so that no other finds half a key. A CPU that is at work on a
  * flow while that makes room, as may happen in any table that evicts, writes into its
  * successor: numbers that match no acknowledgement of that one, but for a chance of 1 to 2^32.
  */
 #ifndef PODRTT_FLOW_TABLE_BPF_H
 #define PODRTT_FLOW_TABLE_BPF_H
 
-#include "drop.bpf.h"
-#include "floor.bpf.h"
+#include "bpf/drop.bpf.h"
+#include "bpf/floor.bpf.h"
 
 /* The connections of all pods. Nobody maps it into memory, but of a map that can be the first
  * value begins a page, so that each flow has three cache lines of its own. */
@@ -29,15 +29,11 @@ struct {
     __uint(pinning, LIBBPF_PIN_BY_NAME);
 } flows SEC(".maps");
 
-/* The entries of `flows`, and the secret key of its hash; set before loading. */
-const volatile __u32 flow_sets = PODRTT_DEFAULT_FLOWS / PODRTT_FLOW_WAYS;
-const volatile __u32 flow_hash_key[sizeof(struct podrtt_flow_key) / sizeof(__u32)];
-
 #define FLOW_KEY_WORDS (sizeof(struct podrtt_flow_key) / sizeof(__u64))
 
 typedef __u64 __attribute__((may_alias)) flow_key_word;
 
-/* The hash NH of UMAC (RFC 4418, 5.2.2), on 32-bit words: who does not know the key cannot
+/* The hash NH of UMAC (RFC 4418, 5.2.2), on 32-bit words: without knowing the key nobody can
  * make keys of flows collide. Five multiplications that do not wait for each other. It is
  * linear in a port, say, so the halves are mixed in the end. */
 static __always_inline __u64 hash_flow_key(const struct podrtt_flow_key *key)
@@ -63,7 +59,7 @@ static __always_inline __u32 second_set(__u64 hash)
     return (hash * 0xb504f333f9de6485 >> 32) * flow_sets >> 32;
 }
 
-/* Pod and ports: nearly always enough to tell two flows apart. */
+/* Pod, protocol and ports: nearly always enough to tell two flows apart. */
 static __always_inline __u64 id_word(const struct podrtt_flow_key *key)
 {
     return *(const flow_key_word *)key;
@@ -141,18 +137,29 @@ static __always_inline bool has_samples(const struct podrtt_flow *flow)
     return flow->floor[0] || flow->floor[1];
 }
 
+/* The state of a place, as flow.h has it. */
+static __always_inline __u32 *flow_state(struct podrtt_flow *flow)
+{
+    return (__u32 *)&flow->key;
+}
+
+static __always_inline __u32 state_of_key(const struct podrtt_flow_key *key)
+{
+    return (__u32)id_word(key);
+}
+
 #define BUSY_WORTH (~0ull)
 
 /* What keeps a flow in its place. A free place is worth nothing; a flow without samples less
  * than one with, so that floods and scans push out each other; of others the one whose
  * samples are older. */
-static __always_inline __u64 flow_worth(const struct podrtt_flow *flow, __u16 now)
+static __always_inline __u64 flow_worth(struct podrtt_flow *flow, __u16 now)
 {
-    __u32 pod = READ_ONCE(flow->key.pod);
+    __u32 state = READ_ONCE(*flow_state(flow));
 
-    if (!pod)
+    if (state == PODRTT_FLOW_FREE)
         return 0;
-    if (pod == PODRTT_ID_BUSY)
+    if (state == PODRTT_FLOW_BUSY)
         return BUSY_WORTH;
     __u32 tick = (__u32)flow->floor[0];
     if ((__u32)flow->floor[1] > tick)
@@ -197,19 +204,20 @@ static __noinline struct podrtt_flow *create_flow(const struct podrtt_flow_key *
 
     if (!flow)
         return NULL;
-    __u32 pod = READ_ONCE(flow->key.pod);
-    if (pod == PODRTT_ID_BUSY || __sync_val_compare_and_swap(&flow->key.pod, pod, PODRTT_ID_BUSY) != pod)
+    __u32 state = READ_ONCE(*flow_state(flow));
+    if (state == PODRTT_FLOW_BUSY ||
+        __sync_val_compare_and_swap(flow_state(flow), state, PODRTT_FLOW_BUSY) != state)
         return NULL;
-    if (pod) {
+    if (state != PODRTT_FLOW_FREE) {
         count_drop(has_samples(flow) ? PODRTT_DROP_FLOW_IDLE : PODRTT_DROP_FLOW_UNANSWERED);
-        flush_floors(flow, pod);
+        flush_floors(flow, (__u16)state);
     }
     __builtin_memset(flow->floor, 0, sizeof(*flow) - offsetof(struct podrtt_flow, floor));
     flow->peer = peer;
     for (int i = 0; i < PODRTT_LEGS; i++)
         flow->armed[i] = now - sample_interval; /* the first data may arm at once */
-    __builtin_memcpy(&flow->key.pod_port, &key->pod_port, sizeof(*key) - sizeof(key->pod));
-    __sync_lock_test_and_set(&flow->key.pod, key->pod);
+    __builtin_memcpy(&flow->key.pod_port, &key->pod_port, sizeof(*key) - sizeof(state));
+    __sync_lock_test_and_set(flow_state(flow), state_of_key(key));
     return flow;
 }
 

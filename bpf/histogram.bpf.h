@@ -5,8 +5,10 @@
 
 #include <stdbool.h>
 
-#include "compiler.bpf.h"
-#include "drop.bpf.h"
+#include "bpf/compiler.bpf.h"
+#include "bpf/config.bpf.h"
+#include "bpf/drop.bpf.h"
+#include "bpf/histogram_math.h"
 
 /* One histogram for each pod, leg, kind and peer class that has had a sample. Samples
  * are a few per round trip, so CPUs share it and add atomically. User space maps it into
@@ -19,9 +21,6 @@ struct {
     __type(value, struct podrtt_histogram_place);
     __uint(pinning, LIBBPF_PIN_BY_NAME);
 } histograms SEC(".maps");
-
-/* The entries of `histograms`; set before loading. */
-const volatile __u32 histogram_places = PODRTT_DEFAULT_HISTOGRAMS;
 
 static __always_inline struct podrtt_histogram_place *histogram_at(__u32 number)
 {
@@ -91,14 +90,6 @@ static __always_inline void record_sample(__u32 pod, enum podrtt_leg leg, enum p
     struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = kind, .peer = peer};
 
     add_to_histogram(&key, podrtt_bucket(sample), (__u64)sample * PODRTT_TIME_UNIT_NS);
-}
-
-/* Counts a connection of a pod. */
-static __noinline void count_connection(__u32 pod, enum podrtt_matching matching)
-{
-    struct podrtt_histogram_key key = {.pod = pod, .kind = PODRTT_KIND_CONNECTIONS};
-
-    add_to_histogram(&key, matching, 0);
 }
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The two programs of a pod's host veth, and the same two for the interface inside the pod.
- * They only look: they change no packet and return TC_ACT_UNSPEC, so that whatever else is
- * attached runs as if they were not there.
+ * A program for each direction of a pod, once for cls_bpf and once for TCX. They only look: they
+ * change no packet and return TC_ACT_UNSPEC, so that whatever else is attached runs as if they
+ * were not there.
  */
-#include "flow.bpf.h"
-
 #include <linux/pkt_cls.h>
+
+#include "bpf/icmp_echo.bpf.h"
+#include "bpf/pod_id.bpf.h"
+#include "bpf/tcp_rtt.bpf.h"
 
 /* Identity of each pod, by pod id; written and read by user space. */
 struct {
@@ -45,49 +47,46 @@ struct {
     __uint(pinning, LIBBPF_PIN_BY_NAME);
 } journal SEC(".maps");
 
-static __always_inline int watch(struct __sk_buff *skb, enum direction direction, __u32 pod)
+static __always_inline int watch(struct __sk_buff *skb, enum direction direction, __u16 pod)
 {
     struct packet packet;
 
-    packet.key.pod = pod;
-    enum parse_result result = parse_packet(skb, direction, &packet);
-    if (unlikely(result == PARSE_ICMP))
-        process_echo(skb, &packet, (enum podrtt_leg)direction);
-    if (result != PARSE_TCP)
+    if (unlikely(!pod)) {
+        count_drop(PODRTT_DROP_NO_POD);
         return TC_ACT_UNSPEC;
-
-    merge_ways(&packet);
-    __u64 hash = hash_flow_key(&packet.key);
-    struct podrtt_flow *flow = find_flow(&packet.key, hash);
-    if (unlikely(!flow))
-        flow = begin_flow(&packet, hash);
-    if (flow && unlikely(process_segment(skb, &packet, flow, (enum podrtt_leg)direction)))
-        delete_flow(flow, &packet.key);
+    }
+    packet.key.pod = pod;
+    packet.key.pad = 0;
+    enum parse_result result = parse_packet(skb, direction, &packet);
+    if (likely(result == PARSE_TCP))
+        process_tcp(skb, &packet, direction);
+    else if (unlikely(result == PARSE_ECHO))
+        process_echo(skb, &packet, direction);
     return TC_ACT_UNSPEC;
 }
 
 SEC("tc")
 int podrtt_from_pod(struct __sk_buff *skb)
 {
-    return watch(skb, FROM_POD, skb->ifindex);
+    return watch(skb, FROM_POD, pod_id_of_filter(skb));
 }
 
 SEC("tc")
 int podrtt_to_pod(struct __sk_buff *skb)
 {
-    return watch(skb, TO_POD, skb->ifindex);
+    return watch(skb, TO_POD, pod_id_of_filter(skb));
 }
 
 SEC("tc")
-int podrtt_pod_out(struct __sk_buff *skb)
+int podrtt_tcx_from(struct __sk_buff *skb)
 {
-    return watch(skb, FROM_POD, PODRTT_ID_IN_POD | skb->tc_classid);
+    return watch(skb, FROM_POD, pod_id_of_interface(skb));
 }
 
 SEC("tc")
-int podrtt_pod_in(struct __sk_buff *skb)
+int podrtt_tcx_to(struct __sk_buff *skb)
 {
-    return watch(skb, TO_POD, PODRTT_ID_IN_POD | skb->tc_classid);
+    return watch(skb, TO_POD, pod_id_of_interface(skb));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

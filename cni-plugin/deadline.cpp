@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "deadline.h"
+#include "cni-plugin/deadline.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 #include <csignal>
 #include <string>
 
-#include "fd.h"
+#include "bpf/user/fd.h"
 
 namespace podrtt::cni
 {

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <functional>
 
-#include "error.h"
+#include "bpf/user/error.h"
 
 namespace podrtt::cni
 {

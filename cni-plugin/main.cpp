@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "plugin.h"
+#include "cni-plugin/plugin.h"
 
 namespace
 {

@@ -4,7 +4,7 @@
 #include <iosfwd>
 #include <string>
 
-#include "request.h"
+#include "cni-plugin/request.h"
 
 namespace podrtt::cni
 {
@@ -13,7 +13,7 @@ namespace podrtt::cni
 // Results and errors for the runtime go to `out`, log lines to `log`.
 //
 // The plugin observes, so it fails open: when a pod cannot be instrumented, the reason
-// is logged and the pod goes on without, unless the configuration wants otherwise.
+// is logged and the pod is not measured, unless the configuration wants otherwise.
 int run(const Environment &environment, const std::string &config_text, std::ostream &out,
         std::ostream &log);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "request.h"
+#include "cni-plugin/request.h"
 
 #include <algorithm>
 #include <cctype>
 #include <optional>
 
-#include "podrtt.h"
+#include "bpf/podrtt.h"
 
 namespace podrtt::cni
 {

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cni_error.h"
+#include "cni-plugin/cni_error.h"
 
 namespace podrtt::cni
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config_file.h"
+#include "node-daemon/config_file.h"
 
 #include <yaml-cpp/yaml.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon.h"
+#include "node-daemon/daemon.h"
 
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -12,26 +12,28 @@
 #include <csignal>
 #include <cstring>
 #include <iterator>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "adoption.h"
-#include "bpffs.h"
-#include "collector.h"
-#include "fd.h"
-#include "health.h"
-#include "installer.h"
-#include "layout.h"
-#include "link_events.h"
-#include "lock.h"
-#include "pin_keeper.h"
-#include "reconciler.h"
-#include "server.h"
-#include "signals.h"
-#include "totals.h"
-#include "web_config.h"
+#include "bpf/user/attach/attacher.h"
+#include "bpf/user/fd.h"
+#include "node-daemon/counts/attach_states.h"
+#include "node-daemon/counts/bpffs.h"
+#include "node-daemon/counts/lock.h"
+#include "node-daemon/counts/pin_keeper.h"
+#include "node-daemon/counts/retirement.h"
+#include "node-daemon/counts/upgrade.h"
+#include "node-daemon/export/collector.h"
+#include "node-daemon/install/keeper.h"
+#include "node-daemon/pods/adoption.h"
+#include "node-daemon/pods/link_events.h"
+#include "node-daemon/pods/reconciler.h"
+#include "node-daemon/signals.h"
+#include "node-daemon/web/health.h"
+#include "node-daemon/web/routes.h"
+#include "node-daemon/web/server.h"
+#include "node-daemon/web/web_config.h"
 
 namespace podrtt
 {
@@ -98,44 +100,6 @@ void keep_pins(PinKeeper &keeper, const Pins &pins, Fd &lock, Repairs &repairs, 
         lock = std::move(*again);
 }
 
-// What the daemon of another layout has left: its pods at once, so that their programs are
-// replaced; its samples when nothing counts there any more.
-class Upgrade
-{
-public:
-    Upgrade(const Pins &pins, Maps &maps, spdlog::logger &log) : pins_(pins), maps_(maps), log_(log)
-    {
-        for (const auto &layout : other_layouts(pins)) {
-            // Its daemon must be gone: two would replace each other's programs in turn.
-            auto lock = lock_directory(pins.of_layout(layout), "a podrttd of another version uses it");
-            auto taken = lock ? take_pods_over(maps_, pins_, layout) : std::unexpected(lock.error());
-            if (taken)
-                layouts_.emplace(layout, std::move(*lock));
-            else
-                log_.error("what {} holds is left alone: {}", pins_.of_layout(layout).string(),
-                           taken.error().message());
-        }
-    }
-
-    void finish()
-    {
-        std::erase_if(layouts_, [this](const auto &layout) {
-            auto taken = take_samples_over(maps_, pins_, layout.first);
-            if (taken)
-                log_.info("took over what layout {} had measured", layout.first);
-            else
-                log_.error("{}", taken.error().message());
-            return taken.has_value();
-        });
-    }
-
-private:
-    Pins pins_;
-    Maps &maps_;
-    spdlog::logger &log_;
-    std::map<std::string, Fd> layouts_; // by name, with the lock on each
-};
-
 void reload_peers(Maps &maps, const ReadOptions &read_options, spdlog::logger &log)
 {
     auto options = read_options();
@@ -154,8 +118,9 @@ void reload_peers(Maps &maps, const ReadOptions &read_options, spdlog::logger &l
 Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadOptions &read_options,
                         const std::shared_ptr<spdlog::logger> &log)
 {
-    sigset_t signals = block_termination_signals();
-    add_reload_signal(signals);
+    auto signals = take_signals({SIGTERM, SIGINT, SIGHUP});
+    if (!signals)
+        return std::unexpected(signals.error());
 
     auto mounted = ensure_bpffs(pins.directory());
     if (!mounted)
@@ -174,51 +139,50 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     auto maps = Maps::open(pins);
     if (!maps)
         return std::unexpected(maps.error());
-    auto keeper = PinKeeper::open(pins);
-    if (!keeper)
-        return std::unexpected(keeper.error());
+    auto pin_keeper = PinKeeper::open(pins);
+    if (!pin_keeper)
+        return std::unexpected(pin_keeper.error());
     if (auto finished = finish_interrupted_move(*maps, pins); !finished)
         return finished;
     if (auto set = set_peers(*maps, options.peers); !set)
         return set;
     if (auto set = set_settings(*maps, options); !set)
         return set;
-    auto netlink = Netlink::open();
-    if (!netlink)
-        return std::unexpected(netlink.error());
+    auto attacher = attach::Attacher::open(pins);
+    if (!attacher)
+        return std::unexpected(attacher.error());
     auto events = LinkEvents::open();
     if (!events)
         return std::unexpected(events.error());
-    const Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!signal_fd)
-        return failure("wait for", "signals", errno);
-    Attachments attachments;
+    AttachStates attach_states;
     Repairs repairs;
     const Reconciler::Policy policy = {.grace_period = options.grace_period,
                                        .attach = options.attach,
-                                       .max_pods = options.detail.max_pods};
-    Reconciler reconciler(pins, *maps, attachments, repairs, std::move(*netlink), policy, log);
+                                       .max_pods = options.series.max_pods};
+    Reconciler reconciler(pins, *maps, *attacher, attach_states, repairs, policy, log);
     Upgrade upgrade(pins, *maps, *log);
 
-    std::optional<Installer> installer;
+    std::optional<Keeper> keeper;
     std::atomic<bool> plugin_in_place = false;
     if (options.install) {
-        auto started = Installer::start(options.installation, log);
+        auto started = Keeper::start(options.installation, log);
         if (!started)
             return std::unexpected(started.error());
-        installer.emplace(std::move(*started));
+        keeper.emplace(std::move(*started));
     }
 
     Health health;
-    const Collector collector(pins, *maps, attachments, repairs, options.detail,
-                              installer ? &plugin_in_place : nullptr);
+    const Collector collector(pins, *maps, attach_states, repairs, options.series,
+                              keeper ? &plugin_in_place : nullptr);
+    Routes routes(*web_config, collector, *maps, attach_states, options.series, health);
     // Before anybody asks: what was taken over must not come in later, as if it were new.
-    adopt_pods(*maps, options.cni_cache, repairs, *log);
+    adopt_pods(*maps, *attacher, options.cni_cache, repairs, *log);
     const auto start = Clock::now();
     if (reconciler.reconcile(start))
         upgrade.finish();
     health.beat(start);
-    auto server = Server::start(options.listen, *web_config, collector, health);
+    auto server = Server::start(options.listen, *web_config,
+                                [&routes](const Request &request) { return routes.handle(request); });
     if (!server)
         return std::unexpected(server.error());
     log->info("serving {}://{}/metrics, pins in {}", web_config->tls ? "https" : "http", options.listen,
@@ -228,28 +192,28 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     for (;;) {
         const auto now = Clock::now();
         if (now >= next_adoption) {
-            adopt_pods(*maps, options.cni_cache, repairs, *log);
+            adopt_pods(*maps, *attacher, options.cni_cache, repairs, *log);
             next_adoption = now + adopt_interval;
         }
         if (take_events(*events, reconciler, *log) || now >= next) {
-            keep_pins(*keeper, pins, *lock, repairs, *log);
+            keep_pins(*pin_keeper, pins, *lock, repairs, *log);
             if (reconciler.reconcile(now))
                 upgrade.finish();
             health.beat(now);
             next = now + reconcile_interval;
         }
         auto until = next;
-        if (installer) {
-            plugin_in_place = installer->ensure(now);
-            until = std::min(until, installer->due().value_or(until));
+        if (keeper) {
+            plugin_in_place = keeper->ensure(now);
+            until = std::min(until, keeper->due().value_or(until));
         }
-        auto signal = wait_for_signal(signal_fd, events->fd(), installer ? installer->fd() : -1, until);
+        auto signal = wait_for_signal(*signals, events->fd(), keeper ? keeper->fd() : -1, until);
         if (!signal)
             return std::unexpected(signal.error());
         if (*signal == SIGHUP) {
             reload_peers(*maps, read_options, *log);
         } else if (*signal) {
-            log->info("ended by {}; pods are measured on", strsignal(*signal));
+            log->info("ended by {}; pods are still measured", strsignal(*signal));
             return {};
         }
     }

@@ -3,24 +3,46 @@
 
 #include <spdlog/logger.h>
 
+#include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
-#include "error.h"
-#include "options.h"
-#include "pins.h"
+#include "bpf/user/datapath.h"
+#include "bpf/user/error.h"
+#include "bpf/user/pins.h"
+#include "node-daemon/counts/peer_classes.h"
+#include "node-daemon/export/series_options.h"
+#include "node-daemon/install/plan.h"
 
 namespace podrtt
 {
 
-// What SIGHUP asks for: the options anew, or nothing if they are wrong, which the function
-// has said then.
+struct RunOptions {
+    std::string listen = "127.0.0.1:9435"; // HOST:PORT
+    DatapathOptions datapath;
+    std::vector<PeerPrefix> peers; // the default ones first
+    std::chrono::seconds grace_period{300};
+    std::filesystem::path cni_cache = "/var/lib/cni/results"; // libcni's
+    bool icmp = false;
+    bool install = false; // and keep the plugin installed
+    InstallOptions installation;
+    SeriesOptions series;
+    podrtt_attach attach = PODRTT_ATTACH_AUTO;
+    std::filesystem::path web_config; // empty: plain HTTP, for everybody
+    std::string log_level = "info";
+};
+
+// What SIGHUP asks for: the options, read again; nothing if they are wrong, which the function has reported
+// then.
 using ReadOptions = std::function<std::optional<RunOptions>()>;
 
 // Loads the data path, serves /metrics and reconciles, until SIGTERM or SIGINT; SIGHUP
 // puts the peer classes of `read_options` in force. What is pinned and attached stays: pods
-// are measured on while no daemon runs.
+// are still measured while no daemon runs.
 Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadOptions &read_options,
                         const std::shared_ptr<spdlog::logger> &log);
 

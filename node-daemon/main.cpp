@@ -3,15 +3,18 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <csignal>
 #include <iostream>
 
-#include "daemon.h"
-#include "doctor.h"
-#include "options.h"
-#include "purge.h"
-#include "status.h"
-#include "stream.h"
-#include "top.h"
+#include "node-daemon/daemon.h"
+#include "node-daemon/install/purge.h"
+#include "node-daemon/install/uninstall.h"
+#include "node-daemon/options.h"
+#include "node-daemon/signals.h"
+#include "node-daemon/views/doctor.h"
+#include "node-daemon/views/status.h"
+#include "node-daemon/views/stream.h"
+#include "node-daemon/views/top.h"
 
 int main(int argc, char **argv)
 {
@@ -59,7 +62,10 @@ int main(int argc, char **argv)
         done = podrtt::doctor(pins, options->doctor, std::cout);
         break;
     case podrtt::Subcommand::stream:
-        done = podrtt::stream(pins, options->stream, std::cout);
+        if (auto termination = podrtt::take_signals({SIGTERM, SIGINT}))
+            done = podrtt::stream(pins, options->stream, *termination, std::cout);
+        else
+            done = std::unexpected(termination.error());
         break;
     }
     if (!done) {

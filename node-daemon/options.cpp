@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "options.h"
+#include "node-daemon/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 
-#include "config_file.h"
+#include "bpf/user/kinds.h"
+#include "bpf/user/version.h"
+#include "node-daemon/config_file.h"
 
 namespace podrtt
 {
@@ -30,10 +33,17 @@ void add_install_options(CLI::App &command, InstallOptions &options)
         "Write <network>/podrtt.conf instead of an entry in the list; for runtimes with libcni "
         "1.3.0 or later (containerd 2.1)");
     command
-        .add_option(
-            "--runtime", options.runtime,
-            "The runtime's executable: if it is built with such a libcni, --drop-in is taken for granted")
+        .add_option("--runtime", options.runtime,
+                    "The runtime's executable: if it is built with such a libcni, --drop-in is the default")
         ->capture_default_str();
+}
+
+std::map<std::string, podrtt_attach> forms_by_name()
+{
+    std::map<std::string, podrtt_attach> by_name;
+    for (const Form &form : forms)
+        by_name[form.name] = form.form;
+    return by_name;
 }
 
 } // namespace
@@ -51,7 +61,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     bool no_peers = false;
 
     CLI::App app{"podrttd measures the TCP round-trip time of every pod on this node."};
-    app.set_version_flag("--version", std::string("podrttd ") + PODRTT_VERSION);
+    app.set_version_flag("--version", std::string("podrttd ") + version);
     app.require_subcommand(1);
     app.fallthrough();
     app.add_option("--pin-path", options.pin_path, "Directory on a bpffs for maps and programs")
@@ -78,18 +88,14 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->check(CLI::Range(0u, 7u * 24 * 60 * 60))
         ->capture_default_str();
     run->add_option("--cni-cache-dir", options.run.cni_cache,
-                    "libcni's cache, in which pods are found that no plugin has told of")
+                    "libcni's cache, in which pods are found that no plugin has reported")
         ->capture_default_str();
     run->add_flag("--icmp", options.run.icmp, "Measure ICMP echo (ping), too");
     run->add_option(
            "--attach", options.run.attach,
            "auto, clsact or tcx (both on the host veth), or pod (inside the pod). auto moves a pod "
            "inside whose packets pass the host veth in one direction only")
-        ->transform(
-            CLI::CheckedTransformer(std::map<std::string, podrtt_attach>{{"auto", PODRTT_ATTACH_AUTO},
-                                                                         {"clsact", PODRTT_ATTACH_CLSACT},
-                                                                         {"tcx", PODRTT_ATTACH_TCX},
-                                                                         {"pod", PODRTT_ATTACH_POD}}));
+        ->transform(CLI::CheckedTransformer(forms_by_name()));
     run->add_option("--level", level, "pod, or namespace: no histograms of single pods on /metrics")
         ->check(CLI::IsMember({"pod", "namespace"}))
         ->capture_default_str();
@@ -98,7 +104,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->capture_default_str();
     run->add_flag("--no-peers", no_peers, "Sum peer classes up on /metrics, without the label peer");
     run->add_option(
-           "--max-pods", options.run.detail.max_pods,
+           "--max-pods", options.run.series.max_pods,
            "Pods with series of their own; later ones are summed up as ~other in each namespace. 0: "
            "all have")
         ->check(CLI::Range(0u, 100'000u))
@@ -135,7 +141,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->capture_default_str();
     uninstall->add_flag("--purge", options.purge,
                         "Take the programs off all pods, too, and remove what is pinned: what was measured "
-                        "is gone. The daemon must have ended");
+                        "is lost. The daemon must have ended");
 
     CLI::App *top =
         app.add_subcommand("top", "Show the latency of every pod, from the histograms in the kernel");
@@ -175,10 +181,10 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                                                : Subcommand::run;
     options.run.grace_period = std::chrono::seconds(grace_seconds);
     options.run.datapath.sample_interval = std::chrono::milliseconds(sample_milliseconds);
-    options.run.detail.pods = level == "pod";
-    options.run.detail.peers = !no_peers;
+    options.run.series.pods = level == "pod";
+    options.run.series.peers = !no_peers;
     if (leg != "both")
-        options.run.detail.leg = leg == "network" ? PODRTT_LEG_NETWORK : PODRTT_LEG_POD;
+        options.run.series.leg = std::ranges::find(legs, leg, &Leg::name)->leg;
     options.install.wait = std::chrono::seconds(wait_seconds);
     options.top.interval = std::chrono::seconds(interval_seconds);
     options.top.once |= options.top.json;

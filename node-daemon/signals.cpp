@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "signals.h"
+#include "node-daemon/signals.h"
+
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <csignal>
 
 namespace podrtt
 {
 
-sigset_t block_termination_signals()
+Result<Fd> take_signals(std::initializer_list<int> signals)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : signals)
+        sigaddset(&set, signal);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
-    return signals;
-}
-
-void add_reload_signal(sigset_t &signals)
-{
-    sigaddset(&signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    Fd fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd)
+        return failure("wait for", "signals", errno);
+    return fd;
 }
 
 } // namespace podrtt

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <csignal>
+#include <initializer_list>
+
+#include "bpf/user/error.h"
+#include "bpf/user/fd.h"
 
 namespace podrtt
 {
 
-// Blocks the signals that end the process, so that they are waited for where nothing is
-// half done, and returns them; ignores SIGPIPE. Must be called before other threads start,
-// so that they inherit the mask.
-sigset_t block_termination_signals();
-
-// Blocks SIGHUP as well, and adds it to `signals`.
-void add_reload_signal(sigset_t &signals);
+// Blocks these signals, so that they are waited for where nothing is half done, and returns a signalfd
+// that reads them; ignores SIGPIPE. Must be called before other threads start, so that they inherit the
+// mask.
+Result<Fd> take_signals(std::initializer_list<int> signals);
 
 } // namespace podrtt

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "datapath.h"
+#include "bpf/user/datapath.h"
 
 #include <bpf/libbpf.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
-#include <ctime>
 #include <random>
 #include <string>
+#include <utility>
 
-#include "handle.h"
+#include "bpf/flow.h"
+#include "bpf/user/handle.h"
+#include "bpf/user/kernel.h"
 #include "podrtt.skel.h"
 
 namespace podrtt
@@ -74,16 +75,6 @@ Result<void> pin_program(bpf_program *program, const std::string &path)
     return {};
 }
 
-// The kernel's release if it is one that podrtt cannot work on, else empty.
-std::string too_old_kernel()
-{
-    utsname name;
-    int major = 0, minor = 0;
-    if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2)
-        return "";
-    return major < 5 || (major == 5 && minor < 15) ? name.release : "";
-}
-
 void size_map(bpf_map *map, const std::string &path, std::uint32_t entries)
 {
     // libbpf refuses a pinned map that differs from the program's idea of it.
@@ -91,22 +82,16 @@ void size_map(bpf_map *map, const std::string &path, std::uint32_t entries)
     bpf_map__set_max_entries(map, pinned ? pinned->max_entries : entries);
 }
 
-// The secret of the flow table's hash: the one that the pinned table was filled by, or a new one.
-std::uint64_t flow_seed(const Pins &pins)
+// A setting that a loader makes once, by chance, and that is kept as long as the maps are.
+Result<std::uint64_t> kept_setting(const Pins &pins, podrtt_setting setting, std::uint64_t otherwise)
 {
-    if (auto settings = pins.settings())
-        if (auto seed = settings->lookup(PODRTT_SETTING_SEED); seed && *seed && **seed != 0)
-            return **seed;
-    std::random_device random;
-    return static_cast<std::uint64_t>(random()) << 32 | random() | 1;
-}
-
-// The time between two ticks of the kernel's timer, which its coarse clocks tell.
-std::chrono::nanoseconds jiffy()
-{
-    timespec tick = {};
-    clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
-    return std::chrono::nanoseconds(tick.tv_nsec);
+    auto settings = pins.settings();
+    if (!settings && settings.error().code == ENOENT)
+        return otherwise;
+    auto kept = settings ? settings->lookup(setting) : std::unexpected(settings.error());
+    if (!kept)
+        return std::unexpected(kept.error());
+    return kept->value_or(0) ? **kept : otherwise;
 }
 
 } // namespace
@@ -137,8 +122,17 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
     size_map(skeleton->maps.flows, pins.path(PODRTT_MAP_FLOWS), sets);
     size_map(skeleton->maps.histograms, pins.path(PODRTT_MAP_HISTOGRAMS), wanted.histograms);
     size_map(skeleton->maps.pods, pins.path(PODRTT_MAP_PODS), wanted.pods);
-    const std::uint64_t seed = flow_seed(pins);
-    std::mt19937_64 random(seed);
+    size_map(skeleton->maps.tcx_pods, pins.path(PODRTT_MAP_TCX_PODS), wanted.pods);
+    std::random_device dice;
+    // Of the flow table's hash, which the pinned table was filled by.
+    auto seed =
+        kept_setting(pins, PODRTT_SETTING_SEED, static_cast<std::uint64_t>(dice()) << 32 | dice() | 1);
+    if (!seed)
+        return std::unexpected(seed.error());
+    auto owner = kept_setting(pins, PODRTT_SETTING_OWNER, dice() % 0xffff + 1);
+    if (!owner)
+        return std::unexpected(owner.error());
+    std::mt19937_64 random(*seed);
     for (auto &word : skeleton->rodata->flow_hash_key)
         word = static_cast<std::uint32_t>(random());
     skeleton->rodata->flow_sets = sets;
@@ -147,21 +141,25 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
 
     if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {
         auto failed = libbpf_failure("load BPF object, pinned below", directory, -error);
-        if (auto release = too_old_kernel(); !release.empty())
-            failed.error().reason =
-                "podrtt needs Linux 5.15 or later, this is " + release + "; " + failed.error().reason;
+        if (auto release = kernel_release(); !is_new_enough(release))
+            failed.error().reason = std::string("podrtt needs Linux ") + oldest_kernel +
+                                    " or later, this is " + release + "; " + failed.error().reason;
         return failed;
     }
 
     auto settings = pins.settings();
-    auto kept = settings ? settings->update(PODRTT_SETTING_SEED, seed) : std::unexpected(settings.error());
-    if (!kept)
-        return kept;
+    if (!settings)
+        return std::unexpected(settings.error());
+    for (const auto &[setting, value] :
+         {std::pair(PODRTT_SETTING_SEED, *seed), std::pair(PODRTT_SETTING_OWNER, *owner)})
+        if (auto kept = settings->update(setting, value); !kept)
+            return kept;
     bpf_program *program;
-    bpf_object__for_each_program(
-        program,
-        skeleton->obj) if (auto pinned = pin_program(program, pins.path(bpf_program__name(program)));
-                           !pinned) return pinned;
+    bpf_object__for_each_program(program, skeleton->obj)
+    {
+        if (auto pinned = pin_program(program, pins.path(bpf_program__name(program))); !pinned)
+            return pinned;
+    }
     return {};
 }
 

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <cstdint>
 
-#include "error.h"
-#include "pins.h"
+#include "bpf/user/error.h"
+#include "bpf/user/pins.h"
 
 namespace podrtt
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "histogram.h"
+#include "bpf/user/histogram.h"
 
 #include <cmath>
 #include <iterator>

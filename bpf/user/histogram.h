@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "podrtt.h"
+#include "bpf/podrtt.h"
 
 namespace podrtt
 {

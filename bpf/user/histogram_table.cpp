@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "histogram_table.h"
+#include "bpf/user/histogram_table.h"
 
 #include <atomic>
 #include <bit>
 #include <cerrno>
 
-#include "histogram.h"
+#include "bpf/histogram_math.h"
+#include "bpf/user/histogram.h"
 
 namespace podrtt
 {
@@ -119,6 +120,18 @@ Result<void> HistogramTable::update(const podrtt_histogram_key &key, const podrt
     for (std::uint32_t at : found)
         store(places_.values()[at].histogram, at == found.front() ? histogram : podrtt_histogram{});
     return {};
+}
+
+bool HistogramTable::count(const podrtt_histogram_key &key, std::uint32_t bucket, std::uint64_t ns)
+{
+    const auto found = find(word_of(key));
+    const auto at = found.empty() ? claim(word_of(key)) : std::optional(found.front());
+    if (!at)
+        return false;
+    auto &histogram = places_.values()[*at].histogram;
+    std::atomic_ref(histogram.bucket[bucket]).fetch_add(1);
+    std::atomic_ref(histogram.sum).fetch_add(ns);
+    return true;
 }
 
 Result<void> HistogramTable::erase(const podrtt_histogram_key &key)

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "error.h"
-#include "mapped_array.h"
-#include "podrtt.h"
+#include "bpf/podrtt.h"
+#include "bpf/user/error.h"
+#include "bpf/user/mapped_array.h"
 
 namespace podrtt
 {
@@ -35,7 +35,11 @@ public:
     Result<void> update(const podrtt_histogram_key &key, const podrtt_histogram &histogram,
                         std::uint64_t flags = BPF_ANY);
 
-    // What is not there is no error. No program may count there any more: the place is another's then.
+    // Counts one sample, beside programs that do the same. False if there is no room.
+    bool count(const podrtt_histogram_key &key, std::uint32_t bucket, std::uint64_t ns);
+
+    // A key that is not there is not an error. No program may count there any more: the place is another's
+    // then.
     Result<void> erase(const podrtt_histogram_key &key);
 
     // Calls `each` for all keys, each once.

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "error.h"
-#include "fd.h"
+#include "bpf/user/error.h"
+#include "bpf/user/fd.h"
 
 namespace podrtt
 {

@@ -12,9 +12,9 @@
 #include <string>
 #include <utility>
 
-#include "error.h"
-#include "fd.h"
-#include "map.h"
+#include "bpf/user/error.h"
+#include "bpf/user/fd.h"
+#include "bpf/user/map.h"
 
 namespace podrtt
 {

@@ -1,10 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "netlink.h"
+#include "bpf/user/netlink.h"
+
+#include <netlink/errno.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 
 namespace podrtt
 {
+namespace
+{
+
+// Those that callers act on.
+int errno_of(int code)
+{
+    switch (-code) {
+    case NLE_EXIST:
+        return EEXIST;
+    case NLE_OBJ_NOTFOUND:
+        return ENOENT;
+    case NLE_NODEV:
+        return ENODEV;
+    case NLE_INVAL:
+        return EINVAL;
+    case NLE_PERM:
+        return EPERM;
+    default:
+        return 0;
+    }
+}
+
+} // namespace
+
+std::unexpected<Error> netlink_failure(std::string operation, std::string object, int code)
+{
+    return std::unexpected(
+        Error{std::move(operation), std::move(object), errno_of(code), nl_geterror(code)});
+}
 
 Result<Netlink> Netlink::open()
 {
@@ -57,6 +89,15 @@ Result<Link> Netlink::link(const std::string &name)
     if (int error = rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &link))
         return netlink_failure("find interface", name, error);
     return Link(link);
+}
+
+std::uint64_t Netlink::namespace_cookie() const
+{
+    std::uint64_t cookie = 0;
+    socklen_t size = sizeof(cookie);
+    const int failed =
+        getsockopt(nl_socket_get_fd(socket_.get()), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size);
+    return failed ? 0 : cookie;
 }
 
 } // namespace podrtt

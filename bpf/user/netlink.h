@@ -8,17 +8,14 @@
 #include <functional>
 #include <string>
 
-#include "error.h"
-#include "handle.h"
+#include "bpf/user/error.h"
+#include "bpf/user/handle.h"
 
 namespace podrtt
 {
 
-// libnl's error codes are negative numbers of its own.
-inline std::unexpected<Error> netlink_failure(std::string operation, std::string object, int code)
-{
-    return failure(std::move(operation), std::move(object), std::string(nl_geterror(code)));
-}
+// libnl's error codes are negative numbers of its own; the Error has the errno, where there is one.
+std::unexpected<Error> netlink_failure(std::string operation, std::string object, int code);
 
 using NetlinkMessage = Handle<nl_msg, nlmsg_free>;
 using Link = Handle<rtnl_link, rtnl_link_put>;
@@ -39,6 +36,12 @@ public:
 
     Result<Link> link(int ifindex);
     Result<Link> link(const std::string &name);
+
+    // Of the socket's network namespace: a number that no other namespace gets, ever
+    // (SO_NETNS_COOKIE, Linux 5.14); 0 if the kernel does not tell.
+    std::uint64_t namespace_cookie() const;
+
+    nl_sock *socket() const { return socket_.get(); }
 
 private:
     using Socket = Handle<nl_sock, nl_socket_free>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "netns.h"
+#include "bpf/user/netns.h"
 
 #include <fcntl.h>
 #include <sched.h>

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "error.h"
-#include "fd.h"
+#include "bpf/user/error.h"
+#include "bpf/user/fd.h"
 
 namespace podrtt
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "pins.h"
+#include "bpf/user/pins.h"
 
 #include <bpf/bpf.h>
 
 #include <atomic>
 
-#include "mapped_array.h"
+#include "bpf/user/mapped_array.h"
 
 namespace podrtt
 {

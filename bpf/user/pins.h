@@ -7,10 +7,11 @@
 #include <string>
 #include <string_view>
 
-#include "error.h"
-#include "fd.h"
-#include "map.h"
-#include "podrtt.h"
+#include "bpf/podrtt.h"
+#include "bpf/user/error.h"
+#include "bpf/user/fd.h"
+#include "bpf/user/map.h"
+#include "bpf/user/pod.h"
 
 namespace podrtt
 {
@@ -31,17 +32,8 @@ public:
 
     Result<Fd> program(std::string_view name) const;
 
-    // By pod id.
-    Result<Map<std::uint32_t, podrtt_pod>> pods() const
-    {
-        return Map<std::uint32_t, podrtt_pod>::open(path(PODRTT_MAP_PODS));
-    }
-
-    // By enum podrtt_setting.
-    Result<Map<std::uint32_t, std::uint64_t>> settings() const
-    {
-        return Map<std::uint32_t, std::uint64_t>::open(path(PODRTT_MAP_SETTINGS));
-    }
+    Result<Pods> pods() const { return Pods::open(path(PODRTT_MAP_PODS)); }
+    Result<Settings> settings() const { return Settings::open(path(PODRTT_MAP_SETTINGS)); }
 
     // Adds to `drops`, beside programs and others that do the same.
     Result<void> count(podrtt_drop drop, std::uint64_t times = 1) const;

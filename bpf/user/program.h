@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <string_view>
 
-#include "error.h"
+#include "bpf/user/error.h"
 
 namespace podrtt
 {

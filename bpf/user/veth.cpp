@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "veth.h"
+#include "bpf/user/veth.h"
 
 #include <linux/net_namespace.h>
 
@@ -17,7 +17,13 @@ bool is_veth(rtnl_link *link)
 namespace
 {
 
-Result<Link> pod_link(const Netns &pod, const std::string &ifname)
+// The interface inside the pod, and its network namespace's cookie.
+struct Inner {
+    Link link;
+    std::uint64_t netns_cookie;
+};
+
+Result<Inner> find_inner(const Netns &pod, const std::string &ifname)
 {
     auto guard = NetnsGuard::enter(pod);
     if (!guard)
@@ -25,11 +31,15 @@ Result<Link> pod_link(const Netns &pod, const std::string &ifname)
     auto netlink = Netlink::open();
     if (!netlink)
         return std::unexpected(netlink.error());
-    return netlink->link(ifname);
+    auto link = netlink->link(ifname);
+    if (!link)
+        return std::unexpected(link.error());
+    return Inner{std::move(*link), netlink->namespace_cookie()};
 }
 
-// The id by which the calling thread's network namespace knows another, or -1.
-int nsid_of(Netlink &netlink, const Netns &netns)
+} // namespace
+
+int netnsid_of(Netlink &netlink, const Netns &netns)
 {
     NetlinkMessage message(nlmsg_alloc_simple(RTM_GETNSID, 0));
     rtgenmsg header = {};
@@ -46,25 +56,23 @@ int nsid_of(Netlink &netlink, const Netns &netns)
     return nsid;
 }
 
-} // namespace
-
 Result<HostVeth> find_host_veth(const Netns &pod, const std::string &ifname)
 {
     const std::string object = ifname + " in " + pod.path();
 
-    auto inner = pod_link(pod, ifname);
+    auto inner = find_inner(pod, ifname);
     if (!inner)
         return std::unexpected(inner.error());
-    if (!is_veth(inner->get())) {
-        const char *type = rtnl_link_get_type(inner->get());
+    if (!is_veth(inner->link.get())) {
+        const char *type = rtnl_link_get_type(inner->link.get());
         return std::unexpected(Error{"find the host veth of", object, EOPNOTSUPP,
-                                     std::string("it is no veth but ") + (type ? type : "a device")});
+                                     std::string("it is not a veth but ") + (type ? type : "a device")});
     }
 
     auto netlink = Netlink::open();
     if (!netlink)
         return std::unexpected(netlink.error());
-    int peer = rtnl_link_get_link(inner->get());
+    int peer = rtnl_link_get_link(inner->link.get());
     auto outer = netlink->link(peer);
     if (!outer)
         return failure("find the host veth of", object, "its peer is not in the node's network namespace");
@@ -73,11 +81,13 @@ Result<HostVeth> find_host_veth(const Netns &pod, const std::string &ifname)
     // be another than the peer. The peer points back, at the interface and its namespace.
     int nsid = -1;
     bool known = rtnl_link_get_link_netnsid(outer->get(), &nsid) == 0;
-    if (!is_veth(outer->get()) || rtnl_link_get_link(outer->get()) != rtnl_link_get_ifindex(inner->get()) ||
-        !known || nsid != nsid_of(*netlink, pod))
+    if (!is_veth(outer->get()) ||
+        rtnl_link_get_link(outer->get()) != rtnl_link_get_ifindex(inner->link.get()) || !known ||
+        nsid != netnsid_of(*netlink, pod))
         return failure("find the host veth of", object, "its peer is not in the node's network namespace");
 
-    return HostVeth{peer, rtnl_link_get_name(outer->get())};
+    return HostVeth{peer, rtnl_link_get_name(outer->get()), rtnl_link_get_ifindex(inner->link.get()),
+                    inner->netns_cookie};
 }
 
 } // namespace podrtt

@@ -7,7 +7,7 @@
 #include <barrier>
 #include <thread>
 
-#include "traffic.h"
+#include "unit-tests/support/traffic.h"
 
 namespace podrtt
 {
@@ -78,7 +78,7 @@ TEST_F(Concurrency, NoSampleComesFromDataSentAgainMeanwhile)
     race(
         [this](std::uint32_t i) { traffic_.pass(10 * ms + i * ms + ms / 2, answer(1000 + 100 * (i + 1))); },
         [this](std::uint32_t i) { traffic_.pass(10 * ms + i * ms + ms / 2, data(1000 + 100 * i)); });
-    // Whoever is first wins; half a millisecond is the only time there can be.
+    // The first wins; half a millisecond is the only time there can be.
     const auto all = traffic_.samples()[{PODRTT_LEG_NETWORK, PODRTT_KIND_DATA}];
     EXPECT_LE(all.count, rounds);
     EXPECT_EQ(all.sum_ns, all.count * ms / 2 / PODRTT_TIME_UNIT_NS * PODRTT_TIME_UNIT_NS);

@@ -4,7 +4,7 @@
 // is counted.
 #include <gtest/gtest.h>
 
-#include "traffic.h"
+#include "unit-tests/support/traffic.h"
 
 namespace podrtt
 {

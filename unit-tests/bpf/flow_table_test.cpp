@@ -6,7 +6,7 @@
 #include <barrier>
 #include <thread>
 
-#include "traffic.h"
+#include "unit-tests/support/traffic.h"
 
 namespace podrtt
 {

@@ -13,7 +13,7 @@
 #include <random>
 #include <tuple>
 
-#include "traffic.h"
+#include "unit-tests/support/traffic.h"
 
 namespace podrtt
 {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
-#include "traffic.h"
+#include "unit-tests/support/traffic.h"
 
 namespace podrtt
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "deadline.h"
+#include "cni-plugin/deadline.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

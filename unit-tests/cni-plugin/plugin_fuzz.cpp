@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugin_fuzz.h"
+#include "unit-tests/cni-plugin/plugin_fuzz.h"
 
 #include <algorithm>
 #include <cctype>
@@ -9,9 +9,9 @@
 #include <sstream>
 #include <string_view>
 
-#include "identity.h"
-#include "plugin.h"
-#include "request.h"
+#include "bpf/user/pod.h"
+#include "cni-plugin/plugin.h"
+#include "cni-plugin/request.h"
 
 namespace podrtt::cni
 {
@@ -83,7 +83,8 @@ void fuzz_plugin(const std::string &text)
         require_error(input);
         return;
     }
-    if (auto pod = parse_identity(parameters->args, parameters->container_id, parameters->ifname)) {
+    if (auto pod = make_pod(
+            {parameters->args, parameters->container_id, parameters->ifname, parameters->netns, ""}, 0)) {
         require_name(pod->name_space);
         require_name(pod->name);
         require_name(pod->uid);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the fuzzer (hack/fuzz) has kept: inputs of all kinds, and those that once failed.
-#include "plugin_fuzz.h"
+#include "unit-tests/cni-plugin/plugin_fuzz.h"
 
 #include <gtest/gtest.h>
 

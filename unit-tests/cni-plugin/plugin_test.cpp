@@ -2,14 +2,16 @@
 //
 // The plugin's protocol, without a kernel: whatever is missing, the runtime gets its
 // answer.
-#include "plugin.h"
+#include "cni-plugin/plugin.h"
+
+#include "bpf/podrtt.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
 
-#include "captures.h"
+#include "unit-tests/support/captures.h"
 
 namespace podrtt::cni
 {
@@ -98,7 +100,7 @@ TEST(Add, WithoutADaemonFailsOpenWithOneLine)
     Answer answer = call(environment_for("ADD"), with_no_pins(azure_config));
     EXPECT_EQ(answer.status, 0);
     EXPECT_EQ(Json::parse(answer.out), Json::parse(azure_config)["prevResult"]);
-    EXPECT_THAT(answer.log, HasSubstr("/nonexistent/podrtt/v1/pods"));
+    EXPECT_THAT(answer.log, HasSubstr("/nonexistent/podrtt/" PODRTT_LAYOUT_DIR "/pods"));
     EXPECT_EQ(std::ranges::count(answer.log, '\n'), 1);
 }
 
@@ -111,7 +113,7 @@ TEST(Add, WithoutADaemonFailsIfThePolicyIsClosed)
     Json error = Json::parse(answer.out);
     EXPECT_EQ(error["code"], 100);
     EXPECT_EQ(error["cniVersion"], "0.3.0");
-    EXPECT_THAT(error["details"].get<std::string>(), HasSubstr("/nonexistent/podrtt/v1/pods"));
+    EXPECT_THAT(error["details"].get<std::string>(), HasSubstr("/nonexistent/podrtt/" PODRTT_LAYOUT_DIR "/pods"));
 }
 
 TEST(Add, WithAHostileNameFailsOpenAndPrintsNoneOfIt)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "request.h"
+#include "cni-plugin/request.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "captures.h"
-#include "identity.h"
+#include "bpf/user/pod.h"
+#include "unit-tests/support/captures.h"
 
 namespace podrtt::cni
 {
@@ -45,7 +45,8 @@ TEST(Captures, OfContainerdSayWhoThePodIs)
             continue;
         auto parameters = parse_parameters(capture.environment);
         ASSERT_TRUE(parameters) << capture.name;
-        auto pod = parse_identity(parameters->args, parameters->container_id, parameters->ifname);
+        auto pod = make_pod(
+            {parameters->args, parameters->container_id, parameters->ifname, parameters->netns, ""}, 0);
         ASSERT_TRUE(pod) << capture.name;
         EXPECT_STREQ(pod->name_space, "default");
         EXPECT_THAT(capture.environment.at("CNI_ARGS"),

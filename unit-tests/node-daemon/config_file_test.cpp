@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config_file.h"
+#include "node-daemon/config_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <fstream>
 
-#include "options.h"
+#include "node-daemon/options.h"
 
 namespace podrtt
 {
@@ -101,7 +101,7 @@ TEST_F(ConfigFile, MayBeYaml)
     ASSERT_TRUE(options);
     EXPECT_EQ(options->run.listen, "0.0.0.0:1");
     EXPECT_TRUE(options->run.icmp);
-    EXPECT_EQ(options->run.detail.max_pods, 7u);
+    EXPECT_EQ(options->run.series.max_pods, 7u);
     EXPECT_EQ(options->run.peers.back().name, "redis");
 }
 

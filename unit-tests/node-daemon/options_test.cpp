@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "options.h"
+#include "node-daemon/options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -51,14 +51,14 @@ TEST(Options, SayHowMuchIsTold)
 {
     auto all = parse({"run"});
     ASSERT_TRUE(all);
-    EXPECT_TRUE(all->run.detail.pods);
-    EXPECT_TRUE(all->run.detail.peers);
-    EXPECT_EQ(all->run.detail.leg, std::nullopt);
+    EXPECT_TRUE(all->run.series.pods);
+    EXPECT_TRUE(all->run.series.peers);
+    EXPECT_EQ(all->run.series.leg, std::nullopt);
     auto less = parse({"run", "--level", "namespace", "--leg", "pod", "--no-peers"});
     ASSERT_TRUE(less);
-    EXPECT_FALSE(less->run.detail.pods);
-    EXPECT_FALSE(less->run.detail.peers);
-    EXPECT_EQ(less->run.detail.leg, PODRTT_LEG_POD);
+    EXPECT_FALSE(less->run.series.pods);
+    EXPECT_FALSE(less->run.series.peers);
+    EXPECT_EQ(less->run.series.leg, PODRTT_LEG_POD);
 }
 
 TEST(Options, PinPathMayStandBeforeTheSubcommand)

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Constants that user space sets before it loads the programs. */
+#ifndef PODRTT_CONFIG_BPF_H
+#define PODRTT_CONFIG_BPF_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/flow.h"
+
+/* The least time between two probes that one side's data arms, jiffies. */
+const volatile __u16 sample_interval;
+
+/* The entries of `histograms`, a power of two. */
+const volatile __u32 histogram_places = PODRTT_DEFAULT_HISTOGRAMS;
+
+/* The entries of `flows`, and the secret key of its hash. */
+const volatile __u32 flow_sets = PODRTT_DEFAULT_FLOWS / PODRTT_FLOW_WAYS;
+const volatile __u32 flow_hash_key[sizeof(struct podrtt_flow_key) / sizeof(__u32)];
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Counts of connections, by how their answers are matched. */
+#ifndef PODRTT_CONNECTION_BPF_H
+#define PODRTT_CONNECTION_BPF_H
+
+#include "bpf/histogram.bpf.h"
+#include "bpf/probe.bpf.h"
+#include "bpf/sample.bpf.h"
+#include "bpf/tcp.bpf.h"
+
+static __noinline void count_connection(__u32 pod, enum podrtt_matching matching)
+{
+    struct podrtt_histogram_key key = {.pod = pod, .kind = PODRTT_KIND_CONNECTIONS};
+
+    add_to_histogram(&key, matching, 0);
+}
+
+static __noinline void count_flow(struct context *context, enum podrtt_matching matching)
+{
+    struct podrtt_flow *flow = context->flow;
+    __u8 as = matching == PODRTT_MATCHING_NONE ? PODRTT_COUNTED_ONE_WAY : PODRTT_COUNTED_MATCHED;
+
+    if (flow->counted & as)
+        return;
+    flow->counted |= as;
+    count_connection(context->packet->key.pod, matching);
+}
+
+/* A connection of which both ends have been seen. */
+static __noinline void count_matched(struct context *context)
+{
+    struct timestamps timestamps;
+
+    count_flow(context, read_timestamps(context->skb, context->packet, &timestamps)
+                            ? PODRTT_MATCHING_TIMESTAMPS
+                            : PODRTT_MATCHING_SEQUENCE);
+}
+
+/* A packet that acknowledges what was never seen. If it goes on where the SYN or SYN-ACK of
+ * its own end began, then packets of the other direction do not come by here. A SYN-ACK
+ * alone says nothing: it may be a stray one, which the other end will refuse. */
+static __noinline void note_one_way(struct context *context, enum podrtt_leg unseen)
+{
+    const struct podrtt_side *own = &context->flow->side[other_leg(unseen)];
+
+    if (own->phase >= PODRTT_SYN_SENT && !(context->packet->flags & TCP_SYN) &&
+        !context->flow->side[unseen].packets)
+        count_flow(context, PODRTT_MATCHING_NONE);
+}
+
+#endif

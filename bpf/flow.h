@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A flow's memory, cache line by cache line. Programs alone write it while a pod lives; the
+ * daemon takes flows of pods that are gone out of the table.
+ */
+#ifndef PODRTT_FLOW_H
+#define PODRTT_FLOW_H
+
+#include <stddef.h>
+
+#include "bpf/podrtt.h"
+
+#define PODRTT_CACHE_LINE 64
+
+/* Time in probes and samples is CLOCK_MONOTONIC in units of 32 ns; it wraps after
+ * 137 s, longer than TCP leaves data unanswered without sending it again. */
+#define PODRTT_TIME_SHIFT 5
+#define PODRTT_TIME_UNIT_NS (1 << PODRTT_TIME_SHIFT)
+
+/* A floor window is 149 ticks of 2^26 ns: 10 s. */
+#define PODRTT_FLOOR_TICK_SHIFT 26
+#define PODRTT_FLOOR_WINDOW_TICKS 149
+
+#define PODRTT_PROBES 3
+
+/*
+ * One end of the connection, one cache line, which only this end's packets write, except for
+ * the probes that the other's acknowledgements take.
+ *
+ * A probe is `end sequence number << 32 | time`, 0 when the slot is free. Packets
+ * of this side arm it, packets of the other side take it, both with one atomic
+ * compare-and-swap, so number and time are never torn apart and no lock is needed.
+ */
+struct podrtt_side {
+    __u64 probe[PODRTT_PROBES];
+    __u64 bytes;                /* of payload sent, as seen at the veth */
+    __u32 tsval[PODRTT_PROBES]; /* TSval (RFC 7323) of the segment that armed the slot */
+    __u32 end;                  /* sequence number after the last byte seen */
+    __u32 acked;                /* the last acknowledgement number sent */
+    __u32 packets;              /* sent, as seen at the veth: a GSO packet is one; wraps */
+    __u32 min_rtt;              /* of the leg, units of 32 ns; 0: no sample yet */
+    __u8 phase;                 /* enum podrtt_phase */
+    __u8 last;                  /* the slot armed last */
+    __u8 timestamps;            /* the last armed segment carried timestamps */
+    __u8 fin;                   /* enum podrtt_fin */
+};
+PODRTT_ASSERT_SIZE(struct podrtt_side, PODRTT_CACHE_LINE);
+
+enum podrtt_phase {
+    PODRTT_UNSEEN,  /* no data yet: `end` means nothing */
+    PODRTT_WAITING, /* met mid-stream: waiting until what was seen first is acknowledged */
+    /* In all that follow, new data arms probes. */
+    PODRTT_SYN_SENT,   /* probe[0] was armed by a SYN */
+    PODRTT_SYN_RESENT, /* probe[0] was armed by a SYN that had been sent before */
+    PODRTT_SYNCED,
+};
+
+enum podrtt_fin {
+    PODRTT_FIN_NONE,
+    PODRTT_FIN_SENT,
+    PODRTT_FIN_ACKED,
+};
+
+/* What stands before the sides is read with every packet, and seldom written. */
+struct podrtt_flow {
+    struct podrtt_flow_key key; /* see the states of a place, below */
+    __u64 floor[PODRTT_LEGS];   /* smallest sample of the window << 32 | the window's first tick */
+    __u8 peer;                  /* peer class */
+    __u8 counted;               /* enum podrtt_counted */
+    __u8 quiet[PODRTT_LEGS];    /* 1: no acknowledgement of this side's data is waited for */
+    __u16 armed[PODRTT_LEGS]; /* when a side's data last armed a probe, jiffies; wraps after 65 s or more */
+    struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */
+};
+PODRTT_ASSERT_SIZE(struct podrtt_flow, 3 * PODRTT_CACHE_LINE);
+PODRTT_ASSERT(offsetof(struct podrtt_flow, armed) + sizeof(__u16[PODRTT_LEGS]) == PODRTT_CACHE_LINE);
+PODRTT_ASSERT(offsetof(struct podrtt_flow, side) == PODRTT_CACHE_LINE);
+
+/*
+ * The state of a place is the first word of its key: pod id, protocol and padding. A place that
+ * is free, or that changes hands, names no pod. The word is swapped as a whole.
+ */
+#define PODRTT_FLOW_FREE 0u
+#define PODRTT_FLOW_BUSY 0x00ff0000u /* no pod, and a protocol that does not exist */
+PODRTT_ASSERT(offsetof(struct podrtt_flow_key, pod_port) == sizeof(__u32));
+
+/* The table of flows is an array of sets; a flow is in one of the two sets that its key's
+ * hash names. */
+#define PODRTT_FLOW_WAYS 4
+
+struct podrtt_flow_set {
+    struct podrtt_flow way[PODRTT_FLOW_WAYS];
+};
+PODRTT_ASSERT_SIZE(struct podrtt_flow_set, PODRTT_FLOW_WAYS * sizeof(struct podrtt_flow));
+
+/* What a flow counts as among its pod's connections, each once. */
+enum podrtt_counted {
+    PODRTT_COUNTED_MATCHED = 1,
+    PODRTT_COUNTED_ONE_WAY = 2,
+};
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The slots of a side: armed by its own packets, taken by the other side's (flow.h). */
+#ifndef PODRTT_PROBE_BPF_H
+#define PODRTT_PROBE_BPF_H
+
+#include <stdbool.h>
+
+#include "bpf/compiler.bpf.h"
+#include "bpf/flow.h"
+
+/* Sequence numbers and TSvals wrap (RFC 9293, 3.4; RFC 7323, 5.2). */
+static __always_inline bool is_after(__u32 a, __u32 b)
+{
+    return (__s32)(a - b) > 0;
+}
+
+static __always_inline enum podrtt_leg other_leg(enum podrtt_leg leg)
+{
+    return leg == PODRTT_LEG_NETWORK ? PODRTT_LEG_POD : PODRTT_LEG_NETWORK;
+}
+
+static __always_inline __u32 probe_end(__u64 probe)
+{
+    return probe >> 32;
+}
+
+static __always_inline __u32 probe_time(__u64 probe)
+{
+    return (__u32)probe;
+}
+
+static __always_inline bool swap_probe(struct podrtt_side *side, int slot, __u64 from, __u64 to)
+{
+    return __sync_val_compare_and_swap(&side->probe[slot], from, to) == from;
+}
+
+/* Two CPUs that arm one slot at the same time lose one of the two probes, no more. */
+static __always_inline void arm_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time,
+                                     __u32 tsval)
+{
+    /* Before the probe itself: whoever takes that reads the TSval. */
+    WRITE_ONCE(side->tsval[slot], tsval);
+    WRITE_ONCE(side->probe[slot], (__u64)end << 32 | time);
+    side->last = slot;
+}
+
+/* Frees the slots whose data ends after `seq`. */
+static __noinline void discard_probes_after(struct podrtt_side *side, __u32 seq)
+{
+    for (int i = 0; i < PODRTT_PROBES; i++) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        if (probe && is_after(probe_end(probe), seq))
+            swap_probe(side, i, probe, 0);
+    }
+}
+
+static __noinline void discard_probes(struct podrtt_side *side)
+{
+    for (int i = 0; i < PODRTT_PROBES; i++) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        if (probe)
+            swap_probe(side, i, probe, 0);
+    }
+}
+
+#endif

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The rule by which data and its acknowledgement become a sample.
+ *
+ *   arm      New data (its end beyond any seen) or a SYN arms a free slot with its
+ *            end sequence number and the time. Of bulk data only a part does.
+ *   take     An ACK of the other side takes every slot that it covers.
+ *   sample   The slot whose end the ACK equals is the sample: exactly that segment,
+ *            and none after it, has just been acknowledged. An ACK beyond the slot's
+ *            end may have waited for a later segment, so it yields nothing.
+ *   discard  Data at a sequence number seen before is a retransmission, or fills a
+ *            hole: the slots from there on are discarded (Karn's rule), because what
+ *            acknowledges them may answer either sending.
+ *   check    With timestamps, TSecr must not be beyond the slot's TSval: then the ACK
+ *            answers something sent later, which this tap has missed.
+ */
+#ifndef PODRTT_TCP_RTT_BPF_H
+#define PODRTT_TCP_RTT_BPF_H
+
+#include "bpf/connection.bpf.h"
+#include "bpf/flow_table.bpf.h"
+#include "bpf/parse.bpf.h"
+#include "bpf/peer.bpf.h"
+#include "bpf/probe.bpf.h"
+
+/* Data so far beyond what was seen, or an ACK so far behind it, belongs to another
+ * connection or is forged: RFC 7323 allows windows of 1 GiB, but nobody uses them. */
+#define MAX_SEQUENCE_GAP (1 << 28)
+
+/* A SYN that lies no further behind the data seen has been sent before. A new connection
+ * between the same ports begins further on (RFC 6191; Linux: 65537 beyond the old end). */
+#define MAX_SYN_DISTANCE 65536
+
+/* ---- quiet sides ------------------------------------------------------------------- */
+
+/*
+ * Most acknowledgements find nothing to take, for a side is sampled only now and then.
+ * That stands beside the flow's key, which every packet reads; the side's own cache lines,
+ * which the other CPU writes, are left alone then. Whatever an acknowledgement could end or
+ * contradict ends the quiet: a probe, a FIN, and data that does not follow on the last.
+ */
+static __always_inline void end_quiet(struct podrtt_flow *flow, enum podrtt_leg leg)
+{
+    if (READ_ONCE(flow->quiet[leg]))
+        WRITE_ONCE(flow->quiet[leg], 0);
+}
+
+/* A probe that is armed at this moment may be overlooked: then it yields no sample. */
+static __always_inline void begin_quiet(struct podrtt_flow *flow, enum podrtt_leg leg)
+{
+    const struct podrtt_side *side = &flow->side[leg];
+    __u64 probes = 0;
+
+    for (int i = 0; i < PODRTT_PROBES; i++)
+        probes |= READ_ONCE(side->probe[i]);
+    if (!probes && side->phase == PODRTT_SYNCED && side->fin == PODRTT_FIN_NONE)
+        WRITE_ONCE(flow->quiet[leg], 1);
+}
+
+/* ---- acknowledgement --------------------------------------------------------------- */
+
+/* A probe that was taken by an ACK that ends where the probe ends. */
+static __always_inline void complete(struct context *context, enum podrtt_leg leg, int slot, __u32 time,
+                                     __u32 tsval)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    __u8 phase = side->phase;
+    bool handshake = slot == 0 && (phase == PODRTT_SYN_SENT || phase == PODRTT_SYN_RESENT);
+
+    if (handshake)
+        side->phase = PODRTT_SYNCED;
+    if (time == TIME_UNKNOWN) {
+        side->phase = PODRTT_SYNCED;
+        count_matched(context);
+        return;
+    }
+
+    struct timestamps answer;
+    bool echoes = side->timestamps && read_timestamps(context->skb, context->packet, &answer);
+    if (echoes && is_after(answer.tsecr, tsval))
+        return;
+    /* Of several SYNs the last one has armed the slot: only its echo tells that it, and
+     * not an earlier one, is answered. */
+    if (handshake && phase == PODRTT_SYN_RESENT && !(echoes && answer.tsecr == tsval))
+        return;
+
+    __u32 sample = clock_time(&context->clock) - time;
+    take_sample(context, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA, sample);
+}
+
+/* The packet's ACK, against the other side's data. */
+static __always_inline void acknowledge(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    __u32 ack = context->packet->ack;
+
+    if (unlikely(side->phase == PODRTT_UNSEEN)) {
+        note_one_way(context, leg);
+        return;
+    }
+
+    /* Data that was never seen is acknowledged, or data seen is far beyond what the
+     * receiver has: what is known of this side is wrong. Start again with its next data. */
+    __s32 behind = (__s32)(side->end - ack);
+    if (behind < 0 || behind > MAX_SEQUENCE_GAP) {
+        end_quiet(context->flow, leg);
+        discard_probes(side);
+        side->phase = PODRTT_UNSEEN;
+        return;
+    }
+
+    if (side->fin == PODRTT_FIN_SENT && behind == 0)
+        side->fin = PODRTT_FIN_ACKED;
+
+    int hit = -1;
+    __u32 hit_time = 0;
+    __u32 hit_tsval = 0;
+    for (int i = 0; i < PODRTT_PROBES; i++) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        if (!probe || is_after(probe_end(probe), ack))
+            continue;
+        __u32 tsval = READ_ONCE(side->tsval[i]);
+        if (!swap_probe(side, i, probe, 0))
+            continue;
+        if (probe_end(probe) == ack || probe_time(probe) == TIME_UNKNOWN) {
+            hit = i;
+            hit_time = probe_time(probe);
+            hit_tsval = tsval;
+        }
+    }
+    if (hit >= 0)
+        complete(context, leg, hit, hit_time, hit_tsval);
+    begin_quiet(context->flow, leg);
+}
+
+/* ---- sending ----------------------------------------------------------------------- */
+
+static __always_inline __u32 read_tsval(struct context *context, struct podrtt_side *side)
+{
+    struct timestamps timestamps = {};
+
+    side->timestamps = read_timestamps(context->skb, context->packet, &timestamps);
+    return timestamps.tsval;
+}
+
+/* What is known of a side begins with this packet: whatever acknowledges it is news. */
+static __always_inline void begin_side(struct context *context, enum podrtt_leg leg, __u32 end,
+                                       enum podrtt_phase phase)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+
+    side->end = end;
+    side->phase = phase;
+    context->flow->side[other_leg(leg)].acked = context->packet->seq;
+}
+
+/* A SYN begins a connection, on this side; the other side's SYN will do the same there. */
+static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    const struct packet *packet = context->packet;
+    __u32 acknowledged_by = packet->seq + 1; /* even if the SYN carries data (RFC 7413) */
+    __u32 end = acknowledged_by + packet->length;
+    bool again = side->phase >= PODRTT_SYN_SENT && side->end - acknowledged_by < MAX_SYN_DISTANCE;
+    __u32 tsval = read_tsval(context, side);
+
+    end_quiet(context->flow, leg);
+    discard_probes(side);
+    if (again) {
+        side->phase = PODRTT_SYN_RESENT;
+    } else {
+        flush_floor(context->flow, context->packet->key.pod, leg);
+        begin_side(context, leg, end, PODRTT_SYN_SENT);
+        side->fin = PODRTT_FIN_NONE;
+        if (!(packet->flags & TCP_ACK))
+            context->flow->counted = 0;
+        else if (context->flow->side[other_leg(leg)].phase != PODRTT_UNSEEN)
+            count_matched(context);
+    }
+    arm_slot(side, 0, acknowledged_by, clock_time(&context->clock), tsval);
+}
+
+/*
+ * Every request and every response is worth a probe, while of bulk data a few in a round
+ * trip are enough: one for each tick of the sender's clock, or one at a time if it has
+ * none. The end of a write is best, for its ACK waits for nothing that follows.
+ */
+static __always_inline bool is_worth_a_probe(bool answered, bool ends_write, bool timestamps, bool new_tick)
+{
+    if (timestamps)
+        return new_tick || (answered && ends_write);
+    return answered || ends_write;
+}
+
+/* The packet's data, or FIN. */
+static __always_inline void send_data(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    const struct packet *packet = context->packet;
+    bool fin = packet->flags & TCP_FIN;
+    __u32 end = packet->seq + packet->length + fin;
+
+    if (packet->seq != side->end || fin || side->phase == PODRTT_UNSEEN)
+        end_quiet(context->flow, leg);
+    if (fin && side->fin == PODRTT_FIN_NONE)
+        side->fin = PODRTT_FIN_SENT;
+    if (side->phase == PODRTT_UNSEEN) {
+        /* It may be a retransmission; what is sent after its ACK's arrival is not. */
+        begin_side(context, leg, end, PODRTT_WAITING);
+        arm_slot(side, 0, end, TIME_UNKNOWN, 0);
+        return;
+    }
+
+    __s32 gap = (__s32)(packet->seq - side->end);
+    if (gap > MAX_SEQUENCE_GAP)
+        return;
+    if (gap < 0 && side->phase >= PODRTT_SYN_SENT)
+        discard_probes_after(side, packet->seq);
+    if (!is_after(end, side->end))
+        return;
+    side->end = end;
+
+    /* A FIN without data may be acknowledged at once or by the receiver's own FIN. */
+    if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
+        return;
+    __u16 now = clock_jiffies();
+    if ((__u16)(now - context->flow->armed[leg]) < sample_interval)
+        return;
+    /* The first free slot: requests and responses, which are many, always use the same. */
+    __u32 slot = 0;
+    while (slot < PODRTT_PROBES && READ_ONCE(side->probe[slot]))
+        slot++;
+    if (slot == PODRTT_PROBES)
+        return;
+    __u32 last = side->last;
+    if (last >= PODRTT_PROBES) /* never; the verifier cannot know */
+        return;
+    bool answered = !READ_ONCE(side->probe[last]);
+    bool ends_write = packet->flags & TCP_PSH;
+    __u32 tsval = read_tsval(context, side);
+    if (!is_worth_a_probe(answered, ends_write, side->timestamps, tsval != side->tsval[last]))
+        return;
+    if (slot == 0)
+        side->phase = PODRTT_SYNCED;
+    context->flow->armed[leg] = now;
+    end_quiet(context->flow, leg);
+    arm_slot(side, slot, end, clock_time(&context->clock), tsval);
+}
+
+/* ---- flows -------------------------------------------------------------------------- */
+
+/* A flow that begins with this packet; NULL if there is none to begin, or no room. */
+static __noinline struct podrtt_flow *begin_flow(const struct packet *packet, __u64 hash)
+{
+    /* Only what arms a probe is worth an entry. */
+    if (packet->flags & TCP_RST || !(packet->length || packet->flags & TCP_SYN))
+        return NULL;
+    return create_flow(&packet->key, hash, find_peer(packet));
+}
+
+/* Takes one segment of a flow into account; `own` is the leg that its sender's data measures.
+ * True if the connection is over, so that it takes no room from the living. */
+static __always_inline bool process_segment(struct __sk_buff *skb, struct packet *packet,
+                                            struct podrtt_flow *flow, enum podrtt_leg own)
+{
+    struct context context = {.skb = skb, .packet = packet, .flow = flow};
+    struct podrtt_side *side = &flow->side[own];
+    side->bytes += packet->length;
+    side->packets++;
+    if (unlikely(packet->flags & TCP_RST)) {
+        flush_floors(flow, packet->key.pod);
+        return true;
+    }
+    /* Most data of one-way bulk acknowledges nothing new: the other side's cache line,
+     * which the other CPU writes, is left alone then. */
+    if (packet->flags & TCP_ACK && packet->ack != side->acked) {
+        side->acked = packet->ack;
+        if (!READ_ONCE(flow->quiet[other_leg(own)]))
+            acknowledge(&context, other_leg(own));
+    }
+    if (unlikely(packet->flags & TCP_SYN))
+        send_syn(&context, own);
+    else if (packet->length || packet->flags & TCP_FIN)
+        send_data(&context, own);
+
+    if (unlikely(side->fin == PODRTT_FIN_ACKED) && flow->side[other_leg(own)].fin == PODRTT_FIN_ACKED) {
+        flush_floors(flow, packet->key.pod);
+        return true;
+    }
+    return false;
+}
+
+static __always_inline void process_tcp(struct __sk_buff *skb, struct packet *packet,
+                                        enum direction direction)
+{
+    hide_path_from_verifier(packet);
+    __u64 hash = hash_flow_key(&packet->key);
+    struct podrtt_flow *flow = find_flow(&packet->key, hash);
+    if (unlikely(!flow))
+        flow = begin_flow(packet, hash);
+    if (flow && unlikely(process_segment(skb, packet, flow, (enum podrtt_leg)direction)))
+        delete_flow(flow, &packet->key);
+}
+
+#endif

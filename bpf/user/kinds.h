@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// The words for what the kernel counts: one row a kind, leg, matching, form and drop reason. Metrics, the
+// page, the terminal views, dashboards and documentation take them from here; a row more, and it shows.
+// manifests/dashboards/dashboards.py reads the kinds and legs from this file.
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <string>
+
+#include "bpf/podrtt.h"
+
+namespace podrtt
+{
+
+// What is timed. The first row is what a latency is by default.
+struct Kind {
+    podrtt_kind kind;
+    const char *name;     // in JSON and in podrttd stream
+    const char *metric;   // podrtt_<metric>_seconds, podrtt_namespace_<metric>_seconds
+    const char *title;    // of a column or a panel
+    const char *protocol; // of the packets
+    const char *help;
+};
+
+inline constexpr Kind kinds[] = {
+    {PODRTT_KIND_DATA, "data", "tcp_rtt", "Round trip", "TCP",
+     "TCP round-trip time between data and its acknowledgement."},
+    {PODRTT_KIND_HANDSHAKE, "handshake", "tcp_handshake", "Handshake", "TCP",
+     "TCP round-trip time of connection handshakes."},
+    {PODRTT_KIND_FLOOR, "floor", "tcp_min_rtt", "Floor", "TCP",
+     "Smallest TCP round-trip time of each connection in each 10 s."},
+    {PODRTT_KIND_ECHO, "echo", "icmp_rtt", "Ping", "ICMP",
+     "Round-trip time between ICMP echo requests and their replies."},
+};
+static_assert(std::size(kinds) == PODRTT_KIND_CONNECTIONS, "all kinds before it are times");
+
+struct Leg {
+    podrtt_leg leg;
+    const char *name;
+    const char *help;
+};
+
+inline constexpr Leg legs[] = {
+    {PODRTT_LEG_NETWORK, "network", "From the pod's veth to the peer and back."},
+    {PODRTT_LEG_POD, "pod", "From the pod's veth through the pod's own stack and back."},
+};
+static_assert(std::size(legs) == PODRTT_LEGS);
+
+struct Matching {
+    podrtt_matching matching;
+    const char *name;
+};
+
+inline constexpr Matching matchings[] = {
+    {PODRTT_MATCHING_TIMESTAMPS, "timestamps"},
+    {PODRTT_MATCHING_SEQUENCE, "sequence"},
+    {PODRTT_MATCHING_NONE, "none"},
+};
+static_assert(std::size(matchings) == PODRTT_MATCHINGS);
+
+struct Form {
+    podrtt_attach form;
+    const char *name; // of --attach, and in podrtt_pod_attached
+};
+
+inline constexpr Form forms[] = {
+    {PODRTT_ATTACH_AUTO, "auto"},
+    {PODRTT_ATTACH_CLSACT, "clsact"},
+    {PODRTT_ATTACH_TCX, "tcx"},
+    {PODRTT_ATTACH_POD, "pod"},
+};
+
+// What was left out: a metric for each thing, a label for each reason.
+struct DropFamily {
+    const char *metric;
+    const char *help;
+};
+
+inline constexpr DropFamily ignored_packets = {"podrtt_ignored_packets_total",
+                                               "Packets left alone, by reason."};
+inline constexpr DropFamily dropped_samples = {"podrtt_dropped_samples_total",
+                                               "Samples left out, by reason."};
+inline constexpr DropFamily dropped_events = {
+    "podrtt_dropped_events_total", "Live events left out, by reason; their samples are in the histograms."};
+inline constexpr DropFamily unmeasured_adds = {
+    "podrtt_unmeasured_adds_total", "Interfaces that the plugin could not attach to, by reason."};
+inline constexpr DropFamily evicted_flows = {"podrtt_evicted_flows_total",
+                                             "Connections that made room for newer ones, by reason."};
+
+inline constexpr const DropFamily *drop_families[] = {&ignored_packets, &dropped_samples, &dropped_events,
+                                                      &unmeasured_adds, &evicted_flows};
+
+struct Drop {
+    podrtt_drop drop;
+    const DropFamily *family;
+    const char *reason;
+    bool harms; // counts or pods are missing: podrttd doctor warns of it
+};
+
+inline constexpr Drop drops[] = {
+    {PODRTT_DROP_TRUNCATED, &ignored_packets, "truncated", false},
+    {PODRTT_DROP_BAD_HEADER, &ignored_packets, "bad_header", false},
+    {PODRTT_DROP_FRAGMENT, &ignored_packets, "fragment", false},
+    {PODRTT_DROP_STALE, &dropped_samples, "stale", false},
+    {PODRTT_DROP_HISTOGRAMS_FULL, &dropped_samples, "histogram_map_full", true},
+    {PODRTT_DROP_EVENTS_FULL, &dropped_events, "reader_too_slow", false},
+    {PODRTT_DROP_NO_VETH, &unmeasured_adds, "no_veth", true},
+    {PODRTT_DROP_ADD_FAILED, &unmeasured_adds, "failed", true},
+    {PODRTT_DROP_FLOW_UNANSWERED, &evicted_flows, "unanswered", false},
+    {PODRTT_DROP_FLOW_IDLE, &evicted_flows, "longest_idle", false},
+    {PODRTT_DROP_NO_POD, &ignored_packets, "no_pod", false},
+};
+static_assert(std::size(drops) == PODRTT_DROPS);
+
+// Each table has its rows in the order of its enum.
+template <typename Row, std::size_t size, typename Number>
+constexpr bool is_in_order(const Row (&rows)[size], Number Row::*number)
+{
+    for (std::size_t i = 0; i < size; i++)
+        if (static_cast<std::size_t>(rows[i].*number) != i)
+            return false;
+    return true;
+}
+static_assert(is_in_order(kinds, &Kind::kind) && is_in_order(legs, &Leg::leg) &&
+              is_in_order(matchings, &Matching::matching) && is_in_order(forms, &Form::form) &&
+              is_in_order(drops, &Drop::drop));
+
+// Numbers from maps may be another version's.
+constexpr const Kind *find_kind(unsigned number)
+{
+    return number < std::size(kinds) ? &kinds[number] : nullptr;
+}
+
+constexpr const Kind &kind_of(podrtt_kind kind)
+{
+    return kinds[kind];
+}
+
+constexpr const Leg &leg_of(unsigned number)
+{
+    return legs[number % PODRTT_LEGS];
+}
+
+constexpr const Form &form_of(podrtt_attach form)
+{
+    return forms[form];
+}
+
+} // namespace podrtt

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documentation against the real thing: metrics, options and alerts. Run by e2e/rig/isolate."""
+
+import re
+import unittest
+
+import node
+from node import BIN, ROOT, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, wait_until
+
+# What tells one series of a histogram from another beside its labels.
+OF_HISTOGRAMS = {"le"}
+
+
+def rows(text):
+    """The rows of Markdown tables, as lists of cells; bars within code are part of it."""
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines()
+            if line.startswith("| `")]
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+class DocsTest(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        node.prepare()
+
+    def served(self):
+        """Type and labels of each family that a real daemon serves under traffic of all kinds."""
+        run("sysctl", "-qw", "kernel.bpf_stats_enabled=1")
+        run("mkdir", "/run/net.d", "/run/bin")
+        daemon = Daemon("--icmp", "--install", "--cni-conf-dir", "/run/net.d", "--cni-bin-dir", "/run/bin")
+        peer = Peer("near", 200)
+        peer.connect()
+        serve(in_netns("near"), 8080)
+        pod = Pod(Chain(), "shop", "web").create()
+        self.assertEqual(pod.popen(*TRAFFIC, "requests", peer.v4, "8080", "3", "5").wait(30), 0)
+        run(*in_netns(pod.netns, *TRAFFIC, "ping", peer.v4, 2))
+        wait_until(lambda: "podrtt_pod_attached{" in daemon.metrics(), "the daemon has looked at the pod")
+        families = {}
+        for line in daemon.metrics().splitlines():
+            if found := re.match(r"# TYPE (\S+) (\S+)", line):
+                family = found.group(1)
+                families[family] = (found.group(2), set())
+            elif not line.startswith("#"):
+                self.assertTrue(line.startswith(family), line)
+                families[family][1].update(re.findall(r'(\w+)="', line))
+        daemon.stop()
+        run("sysctl", "-qw", "kernel.bpf_stats_enabled=0")
+        return {name: (kind, labels - OF_HISTOGRAMS) for name, (kind, labels) in families.items()}
+
+    def test_metrics_are_those_that_are_served(self):
+        told = {cells[0].strip("`"): (cells[1], set(filter(None, cells[2].split(", "))))
+                for cells in rows(read("docs/metrics.md")) if len(cells) == 4}
+        self.assertEqual(told, self.served())
+
+    def test_options_are_those_that_there_are(self):
+        told = set(re.findall(r"--[a-z][a-z.-]+", " ".join(cells[0] for cells in rows(read("README.md")))))
+        there = set(re.findall(r"^  (?:-\w,)?(--[a-z][a-z.-]+)", run(BIN / "podrttd", "run", "--help"), re.MULTILINE))
+        there |= {"--pin-path", "--config"}  # of podrttd itself
+        self.assertEqual(told, there - {"--help"})
+
+    def test_alerts_are_those_that_there_are(self):
+        told = {cells[0].strip("`") for cells in rows(read("docs/alerts.md"))}
+        there = set(re.findall(r"- alert: (\w+)", read("manifests/rules/podrtt.rules.yml")))
+        self.assertEqual(told, there)
+
+    def test_links_lead_to_files(self):
+        for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))):
+            for target in re.findall(r"\]\(([^)#:]+)\)", read(page)):
+                with self.subTest(page=page, target=target):
+                    self.assertTrue(((ROOT / page).parent / target).exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

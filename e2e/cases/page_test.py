@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live page of podrttd in a real browser, with pods under traffic. Run by e2e/rig/isolate. With
+PODRTT_SCREENSHOTS, a directory, it leaves pictures there."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+import unittest
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+import node
+from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, serve, top, wait_until
+
+BUCKET = 2 ** (1 / 8)
+SCREENSHOTS = os.environ.get("PODRTT_SCREENSHOTS")
+
+
+def open_browser(profile):
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+                     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                     "--window-size=1400,700", f"--user-data-dir={profile}"):
+        options.add_argument(argument)
+    options.binary_location = "/usr/bin/chromium"
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+
+
+def seconds(text):
+    """What the page writes for a time."""
+    number, unit = text.split()
+    return float(number) * {"µs": 1e-6, "ms": 1e-3, "s": 1}[unit]
+
+
+class PageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        node.prepare()
+        cls.daemon = Daemon()
+        cls.pods = []
+        cls.traffic = []
+        for number, (name, delay_us) in enumerate((("a-near", 200), ("b-far", 20000), ("c-middle", 3000))):
+            peer = Peer(f"peer{number}", 203 + number)
+            peer.connect_by_delay_line(delay_us, f"/run/line{number}.log")
+            serve(in_netns(peer.name), 8080)
+            pod = Pod(Chain(), "shop", name).create()
+            cls.pods.append(pod)
+            cls.traffic.append(pod.popen("sh", "-c", f"while {' '.join(map(str, TRAFFIC))} requests {peer.v4} 8080 4 50 "
+                                         ">/dev/null; do :; done"))
+        cls.profile = tempfile.TemporaryDirectory()
+        cls.browser = open_browser(cls.profile.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.quit()
+        cls.profile.cleanup()
+        for process in cls.traffic:
+            process.kill()
+        cls.daemon.stop()
+
+    def setUp(self):
+        self.browser.get("http://127.0.0.1:9435/")
+        wait_until(lambda: len(self.names()) == len(self.pods), "all pods are on the page", 20)
+
+    def tearDown(self):
+        errors = [entry for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
+        self.assertEqual(errors, [])
+
+    def names(self):
+        return [body.get_attribute("data-pod") for body in self.browser.find_elements(By.TAG_NAME, "tbody")
+                if body.is_displayed()]
+
+    def figure(self, pod, leg, name):
+        return self.browser.find_element(
+            By.CSS_SELECTOR, f'[data-pod="shop/{pod}"] [data-leg="{leg}"] [data-figure="{name}"]')
+
+    def is_drawn(self, pod, picture):
+        return self.browser.execute_script(
+            """const canvas = document.querySelector(arguments[0]);
+               const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+               return data.some((byte) => byte > 0);""",
+            f'[data-pod="shop/{pod}"] [data-leg="network"] [data-picture="{picture}"]')
+
+    def test_figures_are_those_of_the_kernel(self):
+        wait_until(lambda: "old" not in self.figure("b-far", "network", "p50").get_attribute("class"), "new samples")
+        kernels = {s["pod"]: s for s in top() if s["kind"] == "data" and s["leg"] == "network"}
+        for pod in ("b-far", "c-middle"):  # whose lines are longer than the machine's own delays
+            shown, median = seconds(self.figure(pod, "network", "p50").text), kernels[pod]["p50_seconds"]
+            # Of the last seconds, and of all time: the line is always the same.
+            self.assertTrue(median / BUCKET < shown < median * BUCKET, f"{pod}: {median}, shown {shown}")
+            self.assertGreaterEqual(seconds(self.figure(pod, "network", "p99").text), shown)
+
+    def test_pictures_are_drawn_as_time_goes_on(self):
+        for picture in ("spark", "heat"):
+            wait_until(lambda picture=picture: self.is_drawn("b-far", picture), picture)
+        self.assertGreater(float(self.figure("a-near", "network", "rate").text), 1)
+
+    def test_what_hurts_is_on_top_unless_told_otherwise(self):
+        wait_until(lambda: self.names() == ["shop/b-far", "shop/c-middle", "shop/a-near"], "sorted by p99")
+        self.browser.find_element(By.CSS_SELECTOR, '[data-order="name"]').click()
+        self.assertEqual(self.names(), ["shop/a-near", "shop/b-far", "shop/c-middle"])
+        self.browser.find_element(By.ID, "filter").send_keys("midd")
+        self.assertEqual(self.names(), ["shop/c-middle"])
+
+    def test_rate_is_that_of_the_time_that_has_passed(self):
+        """As of a page that was hidden: browsers call it once a minute then."""
+        rate = self.browser.execute_script(
+            """const leg = new Leg();
+               leg.take({data: [100, 1000]}, 0, 2000);
+               leg.take({data: [100, 1200]}, 2000, 4000);
+               leg.take({data: [100, 7200]}, 4000, 64000);
+               leg.take({data: [100, 7400]}, 64000, 66000);
+               return leg.figures.rate.value;""")
+        self.assertAlmostEqual(rate, 100)
+
+    def test_counts_that_go_back_are_not_taken_for_samples(self):
+        since = self.browser.execute_script("return [difference([7, 5], [7, 9]), difference([8, 5], [7, 9]), difference([7, 9], [7, 4])]")
+        self.assertEqual(since, [[], [], [7, 5]])
+
+    def test_names_are_text_whatever_is_in_them(self):
+        name = "<img src=x onerror=document.title='hurt'>"
+        self.browser.execute_script(
+            """take({node: arguments[0], version: "1", pods: [{namespace: arguments[0], pod: "x", legs: {network: {data: [100, 1]}}}],
+                    unmeasured: [{namespace: arguments[0], pod: "y", reason: "failed"}]}, 0, 1); arrange();""", name)
+        self.assertEqual(self.browser.find_elements(By.TAG_NAME, "img"), [])
+        self.assertIn(f"{name}/y (failed)", self.browser.find_element(By.ID, "unmeasured").text)
+        self.assertIn(f"{name}/x", self.names())
+        self.assertEqual(self.browser.title, "podrtt")
+
+    def test_a_daemon_that_is_gone_is_said_to_be(self):
+        self.browser.execute_script("window.fetch = () => Promise.reject(new Error('gone'));")
+        state = self.browser.find_element(By.ID, "state")
+        wait_until(lambda: "does not answer" in state.text, "the page says so")
+        self.assertEqual(len(self.names()), len(self.pods))  # what was there stays
+
+    def test_picture_for_people(self):
+        """After a minute of traffic, when one is wanted."""
+        if SCREENSHOTS:
+            time.sleep(75)
+            self.browser.save_screenshot(str(pathlib.Path(SCREENSHOTS) / "page.png"))
+
+
+if __name__ == "__main__":
+    unittest.main()

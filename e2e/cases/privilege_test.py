@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the daemon may do with how little. Run by e2e/rig/isolate."""
+
+import subprocess
+import unittest
+
+import node
+from node import BIN, Chain, Daemon, Pod, own_filters, run, wait_until
+
+NEEDED = ("bpf", "net_admin", "perfmon")
+
+
+def setUpModule():
+    node.prepare()
+
+
+def with_capabilities(*names):
+    bounding = ",".join(["-all", *(f"+{name}" for name in names)])
+    return ("setpriv", f"--bounding-set={bounding}", "--inh-caps=-all", "--no-new-privs")
+
+
+class PrivilegeTest(unittest.TestCase):
+    def test_these_capabilities_and_a_root_that_is_read_only_are_enough(self):
+        read_only = ("unshare", "--mount", "sh", "-c", 'mount -o remount,ro,bind / && exec "$@"', "sh")
+        daemon = Daemon("--grace-period", "1", prefix=(*read_only, *with_capabilities(*NEEDED)))
+        pod = Pod(Chain(), "shop", "little").create()
+        run("tc", "qdisc", "delete", "dev", pod.host_veth, "clsact")
+        wait_until(lambda: len(own_filters(pod.host_veth)) == 2, "the filters are back")
+        self.assertIn('podrtt_pod_attached{namespace="shop",pod="little",reason="clsact"} 1', daemon.metrics())
+        pod.delete()
+        wait_until(lambda: 'pod="little"' not in daemon.metrics(), "the pod is retired")
+        daemon.stop()
+
+    def test_none_of_them_can_be_spared(self):
+        for name in NEEDED:
+            with self.subTest(name):
+                less = [other for other in NEEDED if other != name]
+                done = subprocess.run([*with_capabilities(*less), BIN / "podrttd", "--pin-path", "/sys/fs/bpf/less", "run",
+                                       "--listen", "127.0.0.1:9436"], capture_output=True, text=True, timeout=30)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("load BPF object", done.stderr)
+                self.assertRegex(done.stderr, "Permission denied|Operation not permitted")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/counts/retirement.h"
+
+#include <cstring>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bpf/user/histogram.h"
+
+namespace podrtt
+{
+namespace
+{
+
+constexpr std::uint32_t journal_key = 0;
+
+bool is_to_total(const podrtt_journal &entry)
+{
+    return entry.move == PODRTT_MOVE_TO_TOTAL || entry.move == PODRTT_MOVE_LAYOUT_TOTAL;
+}
+
+// Deletes from a map that another layout has pinned. What is not there any more is no error.
+template <typename Table, typename Key>
+Result<void> erase_in_layout(const Pins &pins, const podrtt_journal &entry, const char *name,
+                             const Key &key)
+{
+    auto map = Table::open(pins.of_layout(entry.layout) / name);
+    if (!map)
+        return map.error().code == ENOENT ? Result<void>() : std::unexpected(map.error());
+    return map->erase(key);
+}
+
+Result<void> erase_source(Maps &maps, const Pins &pins, const podrtt_journal &entry)
+{
+    switch (entry.move) {
+    case PODRTT_MOVE_LAYOUT_POD:
+        return erase_in_layout<HistogramTable>(pins, entry, PODRTT_MAP_HISTOGRAMS, entry.from);
+    case PODRTT_MOVE_LAYOUT_TOTAL:
+        return erase_in_layout<Totals>(pins, entry, PODRTT_MAP_TOTALS, entry.from_total);
+    default:
+        return maps.histograms.erase(entry.from);
+    }
+}
+
+// Repeating any of these steps changes nothing.
+Result<void> carry_out(Maps &maps, const Pins &pins, const podrtt_journal &entry)
+{
+    auto written = is_to_total(entry) ? maps.totals.update(entry.to_total, entry.result)
+                                      : maps.histograms.update(entry.to_pod, entry.result);
+    if (!written)
+        return written;
+    if (auto erased = erase_source(maps, pins, entry); !erased)
+        return erased;
+    return maps.journal.update(journal_key, podrtt_journal{});
+}
+
+// Makes sure that there is an entry, so that writing it later cannot fail for want of room.
+template <typename Table, typename Key>
+Result<void> reserve(Table &map, const Key &key)
+{
+    auto reserved = map.update(key, podrtt_histogram{}, BPF_NOEXIST);
+    if (!reserved && reserved.error().code != EEXIST)
+        return reserved;
+    return {};
+}
+
+// Completes `entry`, whose destination is reserved, and carries it out.
+template <typename Table, typename Key>
+Result<void> move(Maps &maps, const Pins &pins, podrtt_journal entry, Table &destinations, const Key &to,
+                  const podrtt_histogram &histogram)
+{
+    auto present = destinations.lookup(to);
+    if (!present)
+        return std::unexpected(present.error());
+    entry.result = histogram;
+    if (*present)
+        add(entry.result, **present);
+    if (auto written = maps.journal.update(journal_key, entry); !written)
+        return written;
+    return carry_out(maps, pins, entry);
+}
+
+Result<void> move_to_pod(Maps &maps, const Pins &pins, podrtt_journal entry,
+                         const podrtt_histogram &histogram)
+{
+    if (auto reserved = reserve(maps.histograms, entry.to_pod); !reserved)
+        return reserved;
+    return move(maps, pins, entry, maps.histograms, entry.to_pod, histogram);
+}
+
+// To `own`, a place of the namespace's own, or that of all for whom there is none.
+Result<void> move_to_total(Maps &maps, const Pins &pins, podrtt_journal entry, const podrtt_total_key &own,
+                           const podrtt_histogram &histogram)
+{
+    podrtt_total_key other = own;
+    std::strncpy(other.name_space, PODRTT_OTHER, sizeof(other.name_space));
+    if (auto reserved = reserve(maps.totals, other); !reserved) // while there is room
+        return reserved;
+    auto reserved = reserve(maps.totals, own);
+    if (!reserved && reserved.error().code != E2BIG)
+        return reserved;
+    entry.to_total = reserved ? own : other;
+    return move(maps, pins, entry, maps.totals, entry.to_total, histogram);
+}
+
+// Calls `each` for all histograms of the pod, then forgets the pod. Not before, for
+// without it the histograms belong to nobody.
+Result<void>
+move_all(Maps &maps, std::uint32_t id,
+         const std::function<Result<void>(const podrtt_histogram_key &, const podrtt_histogram &)> &each)
+{
+    const std::lock_guard moving(*maps.moving);
+    std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> own;
+    auto read = maps.histograms.for_each([&](const auto &key, const auto &histogram) {
+        if (key.pod == id)
+            own.emplace_back(key, histogram);
+    });
+    if (!read)
+        return read;
+    for (const auto &[key, histogram] : own)
+        if (auto moved = each(key, histogram); !moved)
+            return moved;
+    return maps.pods.erase(id);
+}
+
+podrtt_journal journal_entry(podrtt_move move, const std::string &layout = "")
+{
+    podrtt_journal entry = {};
+    entry.move = move;
+    layout.copy(entry.layout, sizeof(entry.layout) - 1);
+    return entry;
+}
+
+} // namespace
+
+podrtt_total_key total_key(const podrtt_pod &pod, const podrtt_histogram_key &key)
+{
+    podrtt_total_key total = {};
+    std::memcpy(total.name_space, pod.name_space, sizeof(total.name_space));
+    total.leg = key.leg;
+    total.kind = key.kind;
+    total.peer = key.peer;
+    return total;
+}
+
+Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const podrtt_pod &pod)
+{
+    return move_all(maps, id, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
+        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_TOTAL);
+        entry.from = key;
+        return move_to_total(maps, pins, entry, total_key(pod, key), histogram);
+    });
+}
+
+Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::uint32_t to)
+{
+    return move_all(maps, from, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
+        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_POD);
+        entry.from = entry.to_pod = key;
+        entry.to_pod.pod = to;
+        return move_to_pod(maps, pins, entry, histogram);
+    });
+}
+
+Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
+                              const podrtt_histogram_key &from, const podrtt_histogram_key &to,
+                              const podrtt_histogram &histogram)
+{
+    const std::lock_guard moving(*maps.moving);
+    podrtt_journal entry = journal_entry(PODRTT_MOVE_LAYOUT_POD, layout);
+    entry.from = from;
+    entry.to_pod = to;
+    return move_to_pod(maps, pins, entry, histogram);
+}
+
+Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
+                              const podrtt_total_key &from, const podrtt_total_key &to,
+                              const podrtt_histogram &total)
+{
+    const std::lock_guard moving(*maps.moving);
+    podrtt_journal entry = journal_entry(PODRTT_MOVE_LAYOUT_TOTAL, layout);
+    entry.from_total = from;
+    return move_to_total(maps, pins, entry, to, total);
+}
+
+Result<void> finish_interrupted_move(Maps &maps, const Pins &pins)
+{
+    auto entry = maps.journal.lookup(journal_key);
+    if (!entry)
+        return std::unexpected(entry.error());
+    if (!*entry || (*entry)->move == PODRTT_MOVE_NONE)
+        return {};
+    return carry_out(maps, pins, **entry);
+}
+
+} // namespace podrtt

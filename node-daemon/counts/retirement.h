@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the samples of pods that are gone go, so that no counter ever goes backwards. The
+// veths of these pods must be gone, too: no sample can come any more. All of this may be
+// ended at any point and repeated; nothing is lost and nothing counted twice.
+#pragma once
+
+#include <string>
+
+#include "bpf/user/error.h"
+#include "bpf/user/pins.h"
+#include "node-daemon/counts/maps.h"
+
+namespace podrtt
+{
+
+podrtt_total_key total_key(const podrtt_pod &pod, const podrtt_histogram_key &key);
+
+// Moves the pod's histograms into its namespace's totals and forgets the pod.
+Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const podrtt_pod &pod);
+
+// Moves the histograms of `from` into those of `to`, a pod of the same name, and forgets
+// `from`.
+Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::uint32_t to);
+
+// Move one histogram, or one total, that another layout has pinned. No program may write to
+// it any more.
+Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
+                              const podrtt_histogram_key &from, const podrtt_histogram_key &to,
+                              const podrtt_histogram &histogram);
+Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
+                              const podrtt_total_key &from, const podrtt_total_key &to,
+                              const podrtt_histogram &total);
+
+// Finishes the move that a crash has interrupted, if there is one. Must be called
+// before the maps are read or another move is begun.
+Result<void> finish_interrupted_move(Maps &maps, const Pins &pins);
+
+} // namespace podrtt

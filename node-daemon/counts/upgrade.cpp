@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/counts/upgrade.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <system_error>
+
+#include "node-daemon/counts/lock.h"
+#include "node-daemon/counts/peer_classes.h"
+#include "node-daemon/counts/retirement.h"
+
+namespace podrtt
+{
+namespace
+{
+
+// What two layouts must have in common: that their records have the same form.
+struct Other {
+    Pods pods;
+    HistogramTable histograms;
+    Totals totals;
+    std::vector<std::uint32_t> peers; // our index of each of its peer classes
+};
+
+Result<std::vector<std::uint32_t>> translate_peers(Maps &maps, const std::string &path)
+{
+    auto names = Map<std::uint32_t, PeerName>::open(path);
+    if (!names)
+        return std::unexpected(names.error());
+    std::vector<std::uint32_t> translated;
+    for (std::uint32_t index = 0; index < PODRTT_MAX_PEERS; index++) {
+        auto name = names->lookup(index);
+        if (!name)
+            return std::unexpected(name.error());
+        std::uint32_t ours = PODRTT_PEER_INTERNET;
+        if (*name && !(**name).empty() && (**name)[0]) {
+            auto found = peer_index(maps, (**name).data());
+            if (!found)
+                return std::unexpected(found.error());
+            ours = *found;
+        }
+        translated.push_back(ours);
+    }
+    return translated;
+}
+
+Result<Other> open_other(Maps &maps, const std::filesystem::path &directory)
+{
+    auto pods = Pods::open(directory / PODRTT_MAP_PODS);
+    if (!pods)
+        return std::unexpected(pods.error());
+    auto histograms = HistogramTable::open(directory / PODRTT_MAP_HISTOGRAMS);
+    if (!histograms)
+        return std::unexpected(histograms.error());
+    auto totals = Totals::open(directory / PODRTT_MAP_TOTALS);
+    if (!totals)
+        return std::unexpected(totals.error());
+    auto peers = translate_peers(maps, directory / PODRTT_MAP_PEER_NAMES);
+    if (!peers)
+        return std::unexpected(peers.error());
+    return Other{std::move(*pods), std::move(*histograms), std::move(*totals), std::move(*peers)};
+}
+
+// What was left out, by reason. A crash between the two steps would count one reason's twice; what it
+// counts is not a measurement, so there is no journal for it.
+Result<void> take_drops_over(const Maps &maps, const Pins &pins, const std::string &layout)
+{
+    const auto path = pins.of_layout(layout) / PODRTT_MAP_DROPS;
+    std::error_code error; // what cannot be seen counts as missing
+    if (!std::filesystem::exists(path, error))
+        return {};
+    auto other = Map<std::uint32_t, std::uint64_t>::open(path);
+    if (!other)
+        return std::unexpected(other.error());
+    for (std::uint32_t drop = 0; drop < PODRTT_DROPS; drop++) {
+        auto count = other->lookup(drop);
+        if (!count)
+            return std::unexpected(count.error());
+        if (!*count)
+            break; // it has fewer reasons
+        maps.add_dropped(static_cast<podrtt_drop>(drop), **count);
+        if (auto cleared = other->update(drop, 0); !cleared)
+            return cleared;
+    }
+    return {};
+}
+
+} // namespace
+
+std::vector<std::string> other_layouts(const Pins &pins)
+{
+    std::vector<std::string> names;
+    std::error_code error;
+    for (const auto &entry : std::filesystem::directory_iterator(pins.directory().parent_path(), error)) {
+        const std::string name = entry.path().filename();
+        if (name.size() > 1 && name.size() < PODRTT_LAYOUT_SIZE && name[0] == 'v' &&
+            std::all_of(name.begin() + 1, name.end(), [](unsigned char c) { return std::isdigit(c); }) &&
+            name != PODRTT_LAYOUT_DIR)
+            names.push_back(name);
+    }
+    return names;
+}
+
+Result<void> take_pods_over(Maps &maps, const Pins &pins, const std::string &layout)
+{
+    auto other = open_other(maps, pins.of_layout(layout));
+    if (!other)
+        return std::unexpected(other.error());
+    auto pods = other->pods.entries();
+    if (!pods)
+        return std::unexpected(pods.error());
+    for (const auto &[id, pod] : *pods) {
+        auto recorded = has_interface(pod) ? record_pod(maps.pods, maps.settings, pod)
+                                           : record_gone_pod(maps.pods, maps.settings, pod);
+        if (!recorded)
+            return std::unexpected(recorded.error());
+    }
+    return {};
+}
+
+Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &layout)
+{
+    auto other = open_other(maps, pins.of_layout(layout));
+    if (!other)
+        return std::unexpected(other.error());
+    auto histograms = other->histograms.entries();
+    if (!histograms)
+        return std::unexpected(histograms.error());
+    for (const auto &[key, histogram] : *histograms) {
+        auto pod = other->pods.lookup(key.pod);
+        if (!pod)
+            return std::unexpected(pod.error());
+        if (!*pod)
+            continue; // of a pod that nobody has told of
+        auto remains = record_gone_pod(maps.pods, maps.settings, **pod);
+        if (!remains)
+            return std::unexpected(remains.error());
+        podrtt_histogram_key to = key;
+        to.pod = *remains;
+        to.peer = static_cast<__u8>(other->peers.at(key.peer % PODRTT_MAX_PEERS));
+        if (auto moved = move_from_layout(maps, pins, layout, key, to, histogram); !moved)
+            return moved;
+    }
+    auto totals = other->totals.entries();
+    if (!totals)
+        return std::unexpected(totals.error());
+    for (const auto &[key, total] : *totals) {
+        podrtt_total_key to = key;
+        to.peer = static_cast<__u8>(other->peers.at(key.peer % PODRTT_MAX_PEERS));
+        if (auto moved = move_from_layout(maps, pins, layout, key, to, total); !moved)
+            return moved;
+    }
+    if (auto taken = take_drops_over(maps, pins, layout); !taken)
+        return taken;
+    std::error_code error;
+    std::filesystem::remove_all(pins.of_layout(layout), error);
+    if (error)
+        return failure("unpin", pins.of_layout(layout), error.value());
+    return {};
+}
+
+Upgrade::Upgrade(const Pins &pins, Maps &maps, spdlog::logger &log) : pins_(pins), maps_(maps), log_(log)
+{
+    for (const auto &layout : other_layouts(pins)) {
+        // Its daemon must be gone: two would replace each other's programs in turn.
+        auto lock = lock_directory(pins.of_layout(layout), "a podrttd of another version uses it");
+        auto taken = lock ? take_pods_over(maps_, pins_, layout) : std::unexpected(lock.error());
+        if (taken)
+            layouts_.emplace(layout, std::move(*lock));
+        else
+            log_.error("what {} holds is left alone: {}", pins_.of_layout(layout).string(),
+                       taken.error().message());
+    }
+}
+
+void Upgrade::finish()
+{
+    std::erase_if(layouts_, [this](const auto &layout) {
+        auto taken = take_samples_over(maps_, pins_, layout.first);
+        if (taken)
+            log_.info("took over what layout {} had measured", layout.first);
+        else
+            log_.error("{}", taken.error().message());
+        return taken.has_value();
+    });
+}
+
+} // namespace podrtt

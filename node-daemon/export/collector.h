@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+
+#include "bpf/user/pins.h"
+#include "node-daemon/counts/attach_states.h"
+#include "node-daemon/counts/maps.h"
+#include "node-daemon/counts/repairs.h"
+#include "node-daemon/export/exposition.h"
+#include "node-daemon/export/series_options.h"
+
+namespace podrtt
+{
+
+// Reads the maps whenever Prometheus scrapes. Thread-safe; keeps no state.
+class Collector
+{
+public:
+    // `maps`, `attach_states`, `repairs` and `plugin_in_place` must outlive the collector; the last is
+    // null where the daemon does not install the plugin.
+    Collector(Pins pins, const Maps &maps, const AttachStates &attach_states, const Repairs &repairs,
+              const SeriesOptions &options = {}, const std::atomic<bool> *plugin_in_place = nullptr)
+        : pins_(std::move(pins)), maps_(maps), attach_states_(attach_states), repairs_(repairs),
+          options_(options), plugin_in_place_(plugin_in_place)
+    {
+    }
+
+    // Adds all families, one after the other.
+    void collect(Exposition &exposition) const;
+
+private:
+    Pins pins_;
+    const Maps &maps_;
+    const AttachStates &attach_states_;
+    const Repairs &repairs_;
+    SeriesOptions options_;
+    const std::atomic<bool> *plugin_in_place_;
+};
+
+} // namespace podrtt

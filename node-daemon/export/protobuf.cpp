@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <utility>
+
+#include "export/metrics.pb.h"
+#include "node-daemon/export/exposition.h"
+
+namespace podrtt
+{
+namespace
+{
+
+namespace pb = io::prometheus::client;
+
+void add_labels(pb::Metric &metric, const Labels &labels)
+{
+    for (const auto &[name, value] : labels) {
+        auto &label = *metric.add_label();
+        label.set_name(name);
+        label.set_value(value);
+    }
+}
+
+// Bucket i ends at 2^(-20 + i/8) s; in a native histogram of schema 3 its index is the exponent
+// in eighths. What lies in our first bucket, from 0 on, is the zero bucket.
+void add_native(pb::Histogram &native, const podrtt_histogram &histogram)
+{
+    native.set_schema(PODRTT_SCHEMA);
+    native.set_zero_threshold(std::exp2(PODRTT_MIN_EXPONENT));
+    native.set_zero_count(histogram.bucket[0]);
+
+    constexpr int first_index = PODRTT_MIN_EXPONENT * (1 << PODRTT_SCHEMA);
+    int next_index = 0; // behind the last span
+    std::int64_t before = 0;
+    pb::BucketSpan *span = nullptr;
+    for (int bucket = 1; bucket < PODRTT_BUCKETS; bucket++) {
+        const auto count = static_cast<std::int64_t>(histogram.bucket[bucket]);
+        if (count == 0) {
+            span = nullptr;
+            continue;
+        }
+        const int index = first_index + bucket;
+        if (!span) {
+            span = native.add_positive_span();
+            span->set_offset(index - next_index);
+        }
+        span->set_length(span->length() + 1);
+        native.add_positive_delta(count - before);
+        before = count;
+        next_index = index + 1;
+    }
+    // One that has no buckets at all would be taken for a classic histogram.
+    if (native.positive_span_size() == 0)
+        native.add_positive_span()->set_offset(0);
+}
+
+void add_classic(pb::Histogram &both, const podrtt_histogram &histogram)
+{
+    const auto classic = classic_histogram(histogram);
+    both.set_sample_count(classic.sample_count);
+    both.set_sample_sum(classic.sample_sum);
+    for (const auto &bound : classic.bucket) {
+        auto &bucket = *both.add_bucket();
+        bucket.set_cumulative_count(bound.cumulative_count);
+        bucket.set_upper_bound(bound.upper_bound);
+    }
+}
+
+// The message behind its length.
+std::string delimited(const pb::MetricFamily &family)
+{
+    std::string bytes;
+    google::protobuf::io::StringOutputStream out(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&out);
+    coded.WriteVarint64(family.ByteSizeLong());
+    family.SerializeToCodedStream(&coded);
+    coded.Trim();
+    return bytes;
+}
+
+// "q=" of one element of an Accept header; 1 if it has none.
+double quality(std::string_view element)
+{
+    const std::size_t at = element.find("q=");
+    return at == std::string_view::npos ? 1
+                                        : std::strtod(std::string(element.substr(at + 2)).c_str(), nullptr);
+}
+
+} // namespace
+
+void ProtobufExposition::add(const HistogramFamily &family)
+{
+    if (family.series.empty())
+        return;
+    pb::MetricFamily message;
+    message.set_name(family.name);
+    message.set_help(family.help);
+    message.set_type(pb::HISTOGRAM);
+    for (const auto &[labels, histogram] : family.series) {
+        auto &metric = *message.add_metric();
+        add_labels(metric, labels);
+        add_classic(*metric.mutable_histogram(), *histogram);
+        add_native(*metric.mutable_histogram(), *histogram);
+    }
+    parts_.push_back(delimited(message));
+}
+
+void ProtobufExposition::add(const prometheus::MetricFamily &family)
+{
+    if (family.metric.empty())
+        return;
+    pb::MetricFamily message;
+    message.set_name(family.name);
+    message.set_help(family.help);
+    const bool counter = family.type == prometheus::MetricType::Counter;
+    message.set_type(counter ? pb::COUNTER : pb::GAUGE);
+    for (const auto &from : family.metric) {
+        auto &metric = *message.add_metric();
+        add_labels(metric, from.label);
+        if (counter)
+            metric.mutable_counter()->set_value(from.counter.value);
+        else
+            metric.mutable_gauge()->set_value(from.gauge.value);
+    }
+    parts_.push_back(delimited(message));
+}
+
+bool prefers_protobuf(std::string_view accept)
+{
+    double protobuf = 0, text = 0;
+    while (!accept.empty()) {
+        const std::string_view element = accept.substr(0, accept.find(','));
+        accept.remove_prefix(std::min(accept.size(), element.size() + 1));
+        if (element.find("application/vnd.google.protobuf") != std::string_view::npos &&
+            element.find("proto=io.prometheus.client.MetricFamily") != std::string_view::npos &&
+            element.find("encoding=delimited") != std::string_view::npos)
+            protobuf = std::max(protobuf, quality(element));
+        else if (element.find("text/plain") != std::string_view::npos)
+            text = std::max(text, quality(element));
+    }
+    return protobuf > 0 && protobuf >= text;
+}
+
+} // namespace podrtt

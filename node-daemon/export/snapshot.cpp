@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/export/snapshot.h"
+
+#include <mutex>
+
+#include "bpf/user/histogram.h"
+#include "bpf/user/kinds.h"
+#include "node-daemon/counts/peer_classes.h"
+
+namespace podrtt
+{
+namespace
+{
+
+// Reads histograms into series, without those that `options` leaves out.
+class Reading
+{
+public:
+    Reading(Snapshot &snapshot, const SeriesOptions &options, std::vector<std::string> peers)
+        : snapshot_(snapshot), options_(options), peers_(std::move(peers))
+    {
+    }
+
+    void add_total(const podrtt_total_key &key, const podrtt_histogram &total)
+    {
+        snapshot_.total_entries++;
+        // A total without samples is only a place that is reserved.
+        if (find_kind(key.kind) && is_exported(key) && sample_count(total))
+            add(snapshot_.namespace_series[series_key(key, key.name_space, "")], total);
+    }
+
+    void add_pod(const podrtt_histogram_key &key, const podrtt_histogram &histogram, const podrtt_pod &pod)
+    {
+        const bool has_series = options_.pods && is_shown(pod);
+        if (key.kind == PODRTT_KIND_CONNECTIONS) {
+            if (has_series)
+                add_connections(snapshot_.connections[{pod.name_space, shown_name(pod)}], histogram);
+            return;
+        }
+        if (!find_kind(key.kind) || !is_exported(key))
+            return;
+        if (has_series)
+            add(snapshot_.pod_series[series_key(key, pod.name_space, shown_name(pod))], histogram);
+        add(snapshot_.namespace_series[series_key(key, pod.name_space, "")], histogram);
+    }
+
+private:
+    template <typename Key>
+    bool is_exported(const Key &key) const
+    {
+        return !options_.leg || key.leg == *options_.leg;
+    }
+
+    // Before it is decided, a pod might show up under a name that it does not keep.
+    bool is_shown(const podrtt_pod &pod) const
+    {
+        return options_.max_pods == 0 || pod.named != PODRTT_NAMED_UNDECIDED;
+    }
+
+    // Works for the keys of `histograms` and of `totals` alike.
+    template <typename Key>
+    SeriesKey series_key(const Key &key, const char *name_space, std::string pod) const
+    {
+        // An index without a name cannot be, unless another has written the map.
+        const bool known = key.peer < peers_.size() && !peers_[key.peer].empty();
+        std::string peer = known ? peers_[key.peer] : std::to_string(key.peer);
+        return {static_cast<podrtt_kind>(key.kind), name_space, std::move(pod),
+                static_cast<podrtt_leg>(key.leg), options_.peers ? std::move(peer) : ""};
+    }
+
+    static void add_connections(ConnectionCounts &connections, const podrtt_histogram &counts)
+    {
+        const auto more = connection_counts(counts);
+        for (std::size_t i = 0; i < connections.size(); i++)
+            connections[i] += more[i];
+    }
+
+    Snapshot &snapshot_;
+    const SeriesOptions &options_;
+    std::vector<std::string> peers_;
+};
+
+} // namespace
+
+std::string shown_name(const podrtt_pod &pod)
+{
+    return pod.named == PODRTT_NAMED_OTHER ? PODRTT_OTHER : pod.name;
+}
+
+Result<Snapshot> Snapshot::take(const Maps &maps, const SeriesOptions &options)
+{
+    Snapshot snapshot;
+    auto peers = peer_names(maps);
+    if (!peers)
+        return std::unexpected(peers.error());
+    Reading reading(snapshot, options, std::move(*peers));
+
+    const std::lock_guard no_pod_is_moved(*maps.moving);
+    auto read =
+        maps.totals.for_each([&](const auto &key, const auto &total) { reading.add_total(key, total); });
+    if (!read)
+        return std::unexpected(read.error());
+    read = maps.pods.for_each([&](std::uint32_t id, const podrtt_pod &pod) { snapshot.pods[id] = pod; });
+    if (!read)
+        return std::unexpected(read.error());
+    read = maps.histograms.for_each([&](const auto &key, const auto &histogram) {
+        snapshot.histogram_entries++;
+        auto entry = snapshot.pods.find(key.pod);
+        if (entry == snapshot.pods.end()) { // one that has come meanwhile
+            auto pod = maps.pods.lookup(key.pod);
+            if (!pod || !*pod)
+                return;
+            entry = snapshot.pods.emplace(key.pod, **pod).first;
+        }
+        reading.add_pod(key, histogram, entry->second);
+    });
+    if (!read)
+        return std::unexpected(read.error());
+    return snapshot;
+}
+
+} // namespace podrtt

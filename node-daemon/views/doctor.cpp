@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/views/doctor.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+#include <linux/capability.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <ostream>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "bpf/user/kernel.h"
+#include "node-daemon/counts/bpffs.h"
+#include "node-daemon/counts/upgrade.h"
+#include "node-daemon/views/status.h"
+
+namespace podrtt
+{
+namespace
+{
+
+constexpr double nearly_full = 0.8;
+
+// Prints a line for each finding, and counts those that are wrong.
+class Report
+{
+public:
+    explicit Report(std::ostream &out) : out_(out) {}
+
+    void ok(const std::string &what) { fmt::print(out_, "ok    {}\n", what); }
+
+    // podrtt works, with less than it could.
+    void warn(const std::string &what, const std::string &advice)
+    {
+        fmt::print(out_, "warn  {}\n      -> {}\n", what, advice);
+    }
+
+    // Something is not measured, or not seen.
+    void fail(const std::string &what, const std::string &advice)
+    {
+        fmt::print(out_, "FAIL  {}\n      -> {}\n", what, advice);
+        failures_++;
+    }
+
+    unsigned failures() const { return failures_; }
+
+private:
+    std::ostream &out_;
+    unsigned failures_ = 0;
+};
+
+void check_kernel(Report &report)
+{
+    const std::string kernel = "Linux " + kernel_release();
+    const std::string needed = std::string("podrtt needs Linux ") + oldest_kernel + " or later";
+    if (is_new_enough(kernel_release()))
+        report.ok(kernel);
+    else
+        report.fail(kernel, needed);
+
+    unsigned jit = 0;
+    if (std::ifstream("/proc/sys/net/core/bpf_jit_enable") >> jit && jit == 0)
+        report.warn("BPF programs are interpreted, at several times the cost",
+                    "sysctl net.core.bpf_jit_enable=1");
+}
+
+// Those of this process, which are the daemon's if it was started the same way.
+void check_capabilities(Report &report)
+{
+    std::uint64_t effective = 0;
+    std::ifstream file("/proc/self/status");
+    for (std::string word; file >> word;)
+        if (word == "CapEff:")
+            file >> std::hex >> effective;
+    const auto has = [&](unsigned capability) { return effective >> capability & 1; };
+    std::string missing;
+    for (const auto &[capability, name] :
+         {std::pair(CAP_BPF, "CAP_BPF"), std::pair(CAP_NET_ADMIN, "CAP_NET_ADMIN"),
+          std::pair(CAP_PERFMON, "CAP_PERFMON")})
+        if (!has(static_cast<unsigned>(capability)))
+            missing += (missing.empty() ? "" : ", ") + std::string(name);
+    if (!missing.empty())
+        return report.fail("missing capabilities: " + missing, "run podrttd as root, or grant them");
+    if (!has(CAP_SYS_ADMIN))
+        return report.warn(
+            "no CAP_SYS_ADMIN: podrttd cannot look into pods",
+            "without it, pods that exist already are found by routes alone, and programs are "
+            "attached to host veths only");
+    report.ok("capabilities");
+}
+
+bool check_pins(Report &report, const Pins &pins)
+{
+    const std::string directory = pins.directory();
+    if (!is_on_bpffs(pins.directory())) {
+        report.fail(directory + " is on no bpffs",
+                    "podrttd run mounts one; in a container, mount the node's /sys/fs/bpf");
+        return false;
+    }
+    for (const auto &layout : other_layouts(pins))
+        report.warn("pins of another version are left in " + pins.of_layout(layout).string(),
+                    "podrttd takes them over at its start, or says in its log why not");
+    std::error_code error; // what cannot be seen counts as missing
+    if (std::filesystem::exists(pins.directory() / PODRTT_MAP_PODS, error))
+        return true;
+    report.fail("nothing is pinned in " + directory,
+                "start podrttd run; if it runs with another --pin-path, use the same here");
+    return false;
+}
+
+void check_runtime(Report &report, const DoctorOptions &options)
+{
+    if (access(options.cni_cache.c_str(), R_OK | X_OK) == 0)
+        report.ok("libcni's cache, " + options.cni_cache.string());
+    else
+        report.warn("no libcni cache in " + options.cni_cache.string(),
+                    "pods that no plugin has reported are not found; --cni-cache-dir says where it is");
+    auto conflist = find_conflist(options.installation.conf_dir);
+    if (!conflist)
+        return report.warn(conflist.error().message(),
+                           "is --cni-conf-dir right? Without a list there is no plugin");
+    report.ok("the runtime's list is " + conflist->string());
+}
+
+void check_plugin(Report &report, bool in_place)
+{
+    if (in_place)
+        return report.ok("the plugin is installed");
+    report.warn(
+        "the plugin is not installed as podrttd install would do it",
+        "podrttd install --dry-run shows what is missing; without the plugin, pods are found up to 30 s "
+        "after their start");
+}
+
+void check_pods(Report &report, const std::vector<PodStatus> &pods)
+{
+    for (const auto &pod : pods) {
+        const std::string name = pod.name_space + "/" + pod.pod + " (" + pod.host_interface + ")";
+        if (!pod.attached)
+            report.fail(name + " is not measured: " + pod.reason,
+                        "podrttd tries every few seconds, and its log says what is in the way");
+        else if (pod.one_way)
+            report.warn(
+                name + ": of some connections only one direction was seen",
+                "where the other passes the veth by, podrttd moves its programs into the pod; that needs "
+                "CAP_SYS_ADMIN and /var/run/netns");
+    }
+    const auto attached = std::ranges::count_if(pods, &PodStatus::attached);
+    if (pods.empty())
+        report.warn("no pod is known",
+                    "start one, or wait 30 s for those that exist; pods on the host network "
+                    "are not measured");
+    else if (attached == std::ssize(pods))
+        report.ok(fmt::format("all {} pods are measured", attached));
+}
+
+void check_counts(Report &report, const Status &status)
+{
+    for (const auto &map : status.maps)
+        if (map.share() > nearly_full)
+            report.warn(
+                fmt::format("the map {} holds {} of {}", map.name, map.entries, map.capacity),
+                "when it is full, samples or pods are left out: name fewer peer classes with --peer");
+    for (const auto &[drop, count] : status.left_out)
+        if (count && drop->harms)
+            report.warn(fmt::format("{}{{reason=\"{}\"}} is {}", drop->family->metric, drop->reason, count),
+                        "docs/troubleshooting.md says what it means");
+    if (status.samples > 0)
+        report.ok(fmt::format("{} samples of data", status.samples));
+    else if (!status.pods.empty())
+        report.warn("no sample yet", "samples come with TCP connections of pods");
+}
+
+} // namespace
+
+Result<void> doctor(const Pins &pins, const DoctorOptions &options, std::ostream &out)
+{
+    Report report(out);
+    check_kernel(report);
+    check_capabilities(report);
+    check_runtime(report, options);
+    if (check_pins(report, pins)) {
+        auto status = Status::take(pins, options.installation);
+        if (status) {
+            status->daemon_runs
+                ? report.ok("podrttd runs")
+                : report.fail("podrttd does not run",
+                              "pods are still measured, but nothing serves the metrics: start podrttd run");
+            check_plugin(report, status->plugin_in_place);
+            check_pods(report, status->pods);
+            check_counts(report, *status);
+        } else {
+            report.fail(status.error().message(), "is podrttd of this version?");
+        }
+    }
+    if (report.failures() == 0)
+        return {};
+    return failure("check", "this node", fmt::format("{} of the checks failed", report.failures()));
+}
+
+} // namespace podrtt

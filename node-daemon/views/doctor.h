@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <iosfwd>
+
+#include "bpf/user/error.h"
+#include "bpf/user/pins.h"
+#include "node-daemon/install/plan.h"
+
+namespace podrtt
+{
+
+struct DoctorOptions {
+    InstallOptions installation;
+    std::filesystem::path cni_cache = "/var/lib/cni/results";
+};
+
+// Looks at everything on the node that podrtt needs or that is known to be in its way, and prints a
+// line for each, with what to do about it. Changes nothing. An error if something is wrong.
+Result<void> doctor(const Pins &pins, const DoctorOptions &options, std::ostream &out);
+
+} // namespace podrtt

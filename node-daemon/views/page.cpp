@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/views/page.h"
+
+#include <sys/utsname.h>
+
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "bpf/user/kinds.h"
+#include "bpf/user/version.h"
+#include "page/files.h"
+
+namespace podrtt
+{
+namespace
+{
+
+using Json = nlohmann::ordered_json;
+
+Json filled_buckets(const podrtt_histogram &histogram)
+{
+    Json pairs = Json::array();
+    for (std::uint32_t i = 0; i < PODRTT_BUCKETS; i++) {
+        if (histogram.bucket[i] == 0)
+            continue;
+        pairs.push_back(i);
+        pairs.push_back(histogram.bucket[i]);
+    }
+    return pairs;
+}
+
+Json kind_rows()
+{
+    Json rows = Json::array();
+    for (const Kind &kind : kinds)
+        rows.push_back({{"name", kind.name}, {"title", kind.title}, {"help", kind.help}});
+    return rows;
+}
+
+std::string node_name()
+{
+    utsname name = {};
+    return uname(&name) == 0 ? name.nodename : "";
+}
+
+// Strings of the runtime are checked where they are taken in; what is no UTF-8 all the same must not
+// be in the way of everything else.
+std::string dump(const Json &json)
+{
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+} // namespace
+
+const std::map<std::string, PageFile, std::less<>> &page_files()
+{
+    static const std::map<std::string, PageFile, std::less<>> files = {
+        {"/", {"text/html; charset=utf-8", page_html}},
+        {"/page.css", {"text/css; charset=utf-8", page_css}},
+        {"/page.js", {"text/javascript; charset=utf-8", page_js}},
+    };
+    return files;
+}
+
+std::string page_data(const Snapshot &snapshot, const AttachStates::ById &states)
+{
+    std::map<PodName, Json> by_pod;
+    for (const auto &[key, histogram] :
+         snapshot.pod_series.empty() ? snapshot.namespace_series : snapshot.pod_series)
+        by_pod[{key.name_space, key.pod}][leg_of(key.leg).name][kind_of(key.kind).name] =
+            filled_buckets(histogram);
+
+    Json pods = Json::array();
+    for (auto &[name, of_pod] : by_pod)
+        pods.push_back({{"namespace", name.first}, {"pod", name.second}, {"legs", std::move(of_pod)}});
+
+    Json unmeasured = Json::array();
+    for (const auto &[id, state] : states) {
+        const auto pod = snapshot.pods.find(id);
+        if (!state.measured() && pod != snapshot.pods.end())
+            unmeasured.push_back({{"namespace", pod->second.name_space},
+                                  {"pod", pod->second.name},
+                                  {"reason", state.reason()}});
+    }
+    return dump({{"version", version},
+                 {"node", node_name()},
+                 {"buckets",
+                  {{"count", PODRTT_BUCKETS},
+                   {"first_exponent", PODRTT_MIN_EXPONENT},
+                   {"per_octave", 1 << PODRTT_SCHEMA}}},
+                 {"kinds", kind_rows()},
+                 {"pods", std::move(pods)},
+                 {"unmeasured", std::move(unmeasured)}});
+}
+
+std::string make_page_data(const Maps &maps, const AttachStates &states, SeriesOptions options)
+{
+    options.peers = false;
+    auto snapshot = Snapshot::take(maps, options);
+    if (snapshot)
+        return page_data(*snapshot, states.all());
+    spdlog::error("{}", snapshot.error().message());
+    return "";
+}
+
+} // namespace podrtt

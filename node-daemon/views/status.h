@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What podrtt does on this node, as somebody beside the daemon finds it: in the pins, the kernel and
+// the runtime's directories. Changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bpf/user/error.h"
+#include "bpf/user/kinds.h"
+#include "bpf/user/pins.h"
+#include "node-daemon/install/plan.h"
+
+namespace podrtt
+{
+
+struct StatusOptions {
+    InstallOptions installation; // where the plugin should be
+    bool json = false;
+};
+
+struct DropStatus {
+    const Drop *drop;
+    std::uint64_t count;
+};
+
+struct PodStatus {
+    std::string name_space;
+    std::string pod;
+    std::string host_interface;
+    bool attached = false; // programs of podrtt are on both directions
+    std::string reason;    // if not, or if that cannot be found out
+    bool one_way = false;  // connections were met of which only one direction passes by
+};
+
+struct MapStatus {
+    const char *name;
+    std::size_t entries;
+    std::uint32_t capacity;
+
+    double share() const { return static_cast<double>(entries) / capacity; }
+};
+
+struct Status {
+    bool daemon_runs = false;
+    bool plugin_in_place = false; // podrttd install would change nothing
+    std::vector<PodStatus> pods;  // that live
+    std::vector<MapStatus> maps;
+    std::vector<DropStatus> left_out;
+    std::uint64_t samples = 0; // of data, of pods and namespaces
+
+    // An error if there are no pins of this layout.
+    static Result<Status> take(const Pins &pins, const InstallOptions &options);
+};
+
+// Prints the status, for people or as JSON.
+Result<void> status(const Pins &pins, const StatusOptions &options, std::ostream &out);
+
+} // namespace podrtt

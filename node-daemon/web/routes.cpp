@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/web/routes.h"
+
+#include "node-daemon/export/exposition.h"
+#include "node-daemon/views/page.h"
+
+namespace podrtt
+{
+namespace
+{
+
+constexpr unsigned ok = 200, unauthorized = 401, not_found = 404, unavailable = 503;
+
+// Nothing from elsewhere, and nothing in line: names of pods come from elsewhere.
+constexpr const char *page_policy =
+    "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+Reply text(unsigned status, std::string body, std::vector<std::pair<std::string, std::string>> headers = {})
+{
+    headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+    return {status, std::move(body), nullptr, std::move(headers)};
+}
+
+Reply page(const PageFile &file)
+{
+    return {ok,
+            std::string(file.text),
+            nullptr,
+            {{"Content-Type", file.content_type},
+             {"Cache-Control", "no-cache"},
+             {"Content-Security-Policy", page_policy}}};
+}
+
+Reply share(std::shared_ptr<const Answer> answer)
+{
+    if (answer->length == 0)
+        return text(unavailable, "the maps cannot be read; see the log\n");
+    return {ok, "", std::move(answer), {{"Vary", "Accept"}, {"Cache-Control", "no-store"}}};
+}
+
+Reply check(bool holds, const char *otherwise)
+{
+    return holds ? text(ok, "ok\n") : text(unavailable, otherwise);
+}
+
+template <typename Form>
+Answer make_metrics(const Collector &collector)
+{
+    Form exposition;
+    collector.collect(exposition);
+    return {exposition.content_type(), exposition.take_parts()};
+}
+
+} // namespace
+
+Reply Routes::handle(const Request &request)
+{
+    switch (auth_.may_ask(request.path, request.authorization, request.peer)) {
+    case BasicAuth::Verdict::no:
+        return text(unauthorized, "authentication required\n",
+                    {{"WWW-Authenticate", "Basic realm=\"podrttd\""}});
+    case BasicAuth::Verdict::later:
+        return text(unavailable, "wrong a moment ago; try again\n", {{"Retry-After", "1"}});
+    case BasicAuth::Verdict::yes:
+        break;
+    }
+    if (request.path == "/metrics")
+        return scrape(request);
+    if (request.path == "/pods.json")
+        return page_data();
+    if (const auto file = page_files().find(request.path); file != page_files().end())
+        return page(file->second);
+    if (request.path == "/healthz")
+        return check(health_.alive(Health::Clock::now()), "no pass over the pods for 10 s\n");
+    if (request.path == "/readyz")
+        return check(health_.ready(), "not all pods have been looked at yet\n");
+    return text(not_found, "there are /, /metrics, /healthz and /readyz\n");
+}
+
+Reply Routes::scrape(const Request &request)
+{
+    return share(prefers_protobuf(request.accept)
+                     ? protobuf_.get([this] { return make_metrics<ProtobufExposition>(collector_); })
+                     : text_.get([this] { return make_metrics<TextExposition>(collector_); }));
+}
+
+Reply Routes::page_data()
+{
+    return share(pods_.get(
+        [this] { return Answer("application/json", {make_page_data(maps_, attach_states_, series_)}); }));
+}
+
+} // namespace podrtt

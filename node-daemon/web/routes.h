@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+
+#include "node-daemon/counts/attach_states.h"
+#include "node-daemon/counts/maps.h"
+#include "node-daemon/export/collector.h"
+#include "node-daemon/export/series_options.h"
+#include "node-daemon/web/answer.h"
+#include "node-daemon/web/basic_auth.h"
+#include "node-daemon/web/health.h"
+#include "node-daemon/web/server.h"
+
+namespace podrtt
+{
+
+// What podrttd serves: /metrics; the live page; /healthz, 200 while the daemon does its work; and /readyz,
+// 200 as soon as it has looked at every pod. Thread-safe.
+class Routes
+{
+public:
+    // All that is passed by reference must outlive the routes.
+    Routes(const WebConfig &config, const Collector &collector, const Maps &maps,
+           const AttachStates &attach_states, const SeriesOptions &series, const Health &health)
+        : auth_(config), collector_(collector), maps_(maps), attach_states_(attach_states), series_(series),
+          health_(health)
+    {
+    }
+
+    Reply handle(const Request &request);
+
+private:
+    Reply scrape(const Request &request);
+    Reply page_data();
+
+    BasicAuth auth_;
+    const Collector &collector_;
+    const Maps &maps_;
+    const AttachStates &attach_states_;
+    const SeriesOptions &series_;
+    const Health &health_;
+    LatestAnswer text_;
+    LatestAnswer protobuf_;
+    LatestAnswer pods_;
+};
+
+} // namespace podrtt

@@ -1,0 +1,683 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The matching rule: each row is a sequence of segments and the samples that it must
+// yield, no more and no fewer, by a clock that the test sets.
+#include <gtest/gtest.h>
+
+#include "unit-tests/support/traffic.h"
+
+namespace podrtt
+{
+namespace
+{
+
+constexpr std::uint64_t us = 1'000;
+constexpr std::uint64_t ms = 1'000'000;
+constexpr std::uint64_t s = 1'000'000'000;
+
+constexpr Way out = Way::from_pod, in = Way::to_pod;
+
+struct Step {
+    std::uint64_t at_ns;
+    Packet packet;
+};
+
+struct Sequence {
+    const char *name;
+    std::vector<Step> steps;
+    SamplesBy samples;
+    std::size_t flows = 1;
+};
+
+void PrintTo(const Sequence &sequence, std::ostream *out_stream)
+{
+    *out_stream << sequence.name;
+}
+
+SamplesBy network(std::uint64_t count, std::uint64_t sum_ns)
+{
+    return {{{PODRTT_LEG_NETWORK, PODRTT_KIND_DATA}, {count, sum_ns}}};
+}
+
+SamplesBy handshake(std::uint64_t network_ns, std::uint64_t pod_ns)
+{
+    return {{{PODRTT_LEG_NETWORK, PODRTT_KIND_HANDSHAKE}, {1, network_ns}},
+            {{PODRTT_LEG_POD, PODRTT_KIND_HANDSHAKE}, {1, pod_ns}}};
+}
+
+SamplesBy operator+(SamplesBy a, const SamplesBy &b)
+{
+    for (const auto &[key, samples] : b) {
+        a[key].count += samples.count;
+        a[key].sum_ns += samples.sum_ns;
+    }
+    return a;
+}
+
+std::vector<Step> operator+(std::vector<Step> a, const std::vector<Step> &b)
+{
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+
+// A connection that the pod opens: its data begins at 1000, the peer's at 5000. The
+// handshake takes 8 ms on the network leg and 64 µs on the pod's.
+std::vector<Step> opened(std::optional<Timestamps> pod = {}, std::optional<Timestamps> peer = {})
+{
+    std::optional<Timestamps> last = pod;
+    if (pod)
+        last->tsecr = peer->tsval;
+    return {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = pod}},
+            {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = peer}},
+            {9 * ms + 64 * us, {.way = out, .seq = 1000, .ack = 5000, .timestamps = last}}};
+}
+
+const SamplesBy opening = handshake(8 * ms, 64 * us);
+const std::vector<Step> opened_ts = opened(Timestamps{100, 0}, Timestamps{700, 100});
+
+Packet data(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length,
+            std::optional<Timestamps> ts = {})
+{
+    return {.way = way, .flags = ACK | PSH, .seq = seq, .ack = ack, .length = length, .timestamps = ts};
+}
+
+// In the middle of a write: without PSH.
+Packet bulk(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length,
+            std::optional<Timestamps> ts = {})
+{
+    return {.way = way, .flags = ACK, .seq = seq, .ack = ack, .length = length, .timestamps = ts};
+}
+
+Packet pure_ack(Way way, std::uint32_t seq, std::uint32_t ack, std::optional<Timestamps> ts = {})
+{
+    return {.way = way, .flags = ACK, .seq = seq, .ack = ack, .timestamps = ts};
+}
+
+class Matching : public testing::TestWithParam<Sequence>
+{
+};
+
+TEST_P(Matching, YieldsExactlyTheseSamples)
+{
+    Traffic traffic;
+    for (const auto &[at, packet] : GetParam().steps)
+        traffic.pass(at, packet);
+    EXPECT_EQ(traffic.samples(), GetParam().samples);
+    EXPECT_EQ(traffic.flows(), GetParam().flows);
+}
+
+const std::vector<Sequence> connections = {
+    {"handshake_of_a_client", opened(), opening},
+    {"handshake_with_timestamps", opened_ts, opening},
+    {"handshake_of_a_server",
+     {{1 * ms, {.way = in, .flags = SYN, .seq = 4999}},
+      {2 * ms, {.way = out, .flags = SYN | ACK, .seq = 999, .ack = 5000}},
+      {10 * ms, {.way = in, .seq = 5000, .ack = 1000}}},
+     handshake(8 * ms, 1 * ms)},
+    {"syn_that_is_refused",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999}},
+      {9 * ms, {.way = in, .flags = RST | ACK, .ack = 1000}}},
+     {},
+     0},
+    {"syn_sent_again_without_timestamps_is_ambiguous",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999}},
+      {1 * s + 8 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
+      {1 * s + 9 * ms, {.way = out, .seq = 1000, .ack = 5000}}},
+     {{{PODRTT_LEG_POD, PODRTT_KIND_HANDSHAKE}, {1, 1 * ms}}}},
+    {"syn_sent_again_with_timestamps_counts_from_the_one_answered",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{1100, 0}}},
+      {1 * s + 8 * ms,
+       {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{700, 1100}}}},
+     {{{PODRTT_LEG_NETWORK, PODRTT_KIND_HANDSHAKE}, {1, 8 * ms}}}},
+    {"syn_sent_again_but_the_first_is_answered",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{1100, 0}}},
+      {1 * s + 8 * ms,
+       {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{700, 100}}}},
+     {}},
+    {"syn_sent_again_with_timestamps_but_answered_without",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{1100, 0}}},
+      {1 * s + 8 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}}},
+     {}},
+    {"syn_with_data_sent_again_without",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 50}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999}},
+      {1 * s + 8 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}}},
+     {}},
+    {"syn_of_an_open_connection_sent_again",
+     opened_ts +
+         std::vector<Step>{
+             {20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+             {21 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{121, 0}}},
+             {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+             {40 * ms, data(out, 1100, 5000, 100, Timestamps{140, 700})},
+             {50 * ms, pure_ack(in, 5000, 1200, Timestamps{740, 140})}},
+     opening + network(1, 10 * ms)},
+    {"syn_with_data",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 50}},
+      {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
+      {10 * ms, {.way = out, .seq = 1050, .ack = 5000}}},
+     handshake(8 * ms, 1 * ms)},
+    {"simultaneous_open",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {2 * ms, {.way = in, .flags = SYN, .seq = 4999, .timestamps = Timestamps{700, 0}}},
+      {3 * ms,
+       {.way = out, .flags = SYN | ACK, .seq = 999, .ack = 5000, .timestamps = Timestamps{102, 700}}},
+      {11 * ms,
+       {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{709, 102}}}},
+     handshake(8 * ms, 1 * ms)},
+    {"port_used_again_after_a_reset",
+     opened() + std::vector<Step>{{20 * ms, {.way = out, .flags = RST, .seq = 1000}},
+                                  {30 * ms, {.way = out, .flags = SYN, .seq = 70000}},
+                                  {34 * ms, {.way = in, .flags = SYN | ACK, .seq = 90000, .ack = 70001}},
+                                  {36 * ms, {.way = out, .seq = 70001, .ack = 90001}}},
+     opening + handshake(4 * ms, 2 * ms)},
+    {"port_used_again_without_an_end_of_the_old_connection",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, {.way = out, .flags = SYN, .seq = 70000}},
+                                  {34 * ms, {.way = in, .flags = SYN | ACK, .seq = 90000, .ack = 70001}},
+                                  {36 * ms, data(out, 70001, 90001, 10)},
+                                  {46 * ms, pure_ack(in, 90001, 70011)}},
+     opening + handshake(4 * ms, 2 * ms) + network(1, 10 * ms)},
+    {"closed_by_fin_is_forgotten",
+     opened() + std::vector<Step>{{20 * ms, {.way = out, .flags = FIN | ACK, .seq = 1000, .ack = 5000}},
+                                  {28 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1001}},
+                                  {29 * ms, {.way = out, .seq = 1001, .ack = 5001}}},
+     opening, 0},
+    {"data_before_the_second_fin_is_measured",
+     opened() + std::vector<Step>{{20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000}},
+                                  {30 * ms, data(out, 1000, 5001, 100)},
+                                  {31 * ms, {.way = out, .flags = FIN | ACK, .seq = 1100, .ack = 5001}},
+                                  {40 * ms, pure_ack(in, 5001, 1100)},
+                                  {41 * ms, pure_ack(in, 5001, 1101)}},
+     opening + network(1, 10 * ms), 0},
+    {"data_with_the_last_fin_is_measured",
+     opened() +
+         std::vector<Step>{
+             {20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000}},
+             {30 * ms, {.way = out, .flags = FIN | PSH | ACK, .seq = 1000, .ack = 5001, .length = 100}},
+             {40 * ms, pure_ack(in, 5001, 1101)}},
+     opening + network(1, 10 * ms), 0},
+    {"half_closed_goes_on_being_measured",
+     opened() + std::vector<Step>{{20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000}},
+                                  {21 * ms, {.way = out, .seq = 1000, .ack = 5001}},
+                                  {30 * ms, data(out, 1000, 5001, 100)},
+                                  {40 * ms, pure_ack(in, 5001, 1100)}},
+     opening + network(1, 10 * ms)},
+};
+
+const std::vector<Sequence> acknowledgements = {
+    {"request_and_response",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, data(in, 5000, 1100, 500)},
+                                  {31 * ms, pure_ack(out, 1100, 5500)}},
+     opening + network(1, 10 * ms) + SamplesBy{{{PODRTT_LEG_POD, PODRTT_KIND_DATA}, {1, 1 * ms}}}},
+    {"delayed_ack_of_two_segments_measures_the_second",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {25 * ms, data(out, 1100, 5000, 100)},
+                                  {35 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(1, 10 * ms)},
+    {"ack_of_part_of_a_segment_measures_nothing",
+     opened() +
+         std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000)}, {30 * ms, pure_ack(in, 5000, 1500)}},
+     opening},
+    {"three_segments_are_watched_at_a_time",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {21 * ms, data(out, 1100, 5000, 100)},
+                                  {22 * ms, data(out, 1200, 5000, 100)},
+                                  {23 * ms, data(out, 1300, 5000, 100)},
+                                  {24 * ms, data(out, 1400, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {31 * ms, pure_ack(in, 5000, 1200)},
+                                  {32 * ms, pure_ack(in, 5000, 1300)},
+                                  {33 * ms, pure_ack(in, 5000, 1400)},
+                                  {34 * ms, pure_ack(in, 5000, 1500)}},
+     opening + network(3, 30 * ms)},
+    {"ack_beyond_a_watched_segment_may_have_waited_for_a_later_one",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {20 * ms, data(out, 1100, 5000, 100)},
+                                  {20 * ms, data(out, 1200, 5000, 100)},
+                                  {20 * ms, data(out, 1300, 5000, 100)},
+                                  {60 * ms, data(out, 1400, 5000, 100)},
+                                  {70 * ms, pure_ack(in, 5000, 1500)}},
+     opening},
+    {"bulk_with_timestamps_is_watched_once_a_tick",
+     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 320 * us, bulk(out, 1100, 5000, 100, Timestamps{120, 700})},
+                                   {21 * ms, bulk(out, 1200, 5000, 100, Timestamps{121, 700})},
+                                   {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+                                   {31 * ms, pure_ack(in, 5000, 1200, Timestamps{721, 120})},
+                                   {32 * ms, pure_ack(in, 5000, 1300, Timestamps{722, 121})}},
+     opening + network(2, 21 * ms)},
+    {"bulk_of_one_tick_is_not_watched_again_though_it_was_answered",
+     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 160 * us, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+                                   {20 * ms + 320 * us, bulk(out, 1100, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 480 * us, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
+     opening + network(1, 160 * us)},
+    {"requests_of_one_tick_are_all_watched",
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 160 * us, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+                                   {20 * ms + 320 * us, data(out, 1100, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 480 * us, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
+     opening + network(2, 320 * us)},
+    {"bulk_without_timestamps_is_watched_one_at_a_time",
+     opened() + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100)},
+                                  {21 * ms, bulk(out, 1100, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {31 * ms, pure_ack(in, 5000, 1200)},
+                                  {40 * ms, bulk(out, 1200, 5000, 100)},
+                                  {50 * ms, pure_ack(in, 5000, 1300)}},
+     opening + network(2, 20 * ms)},
+    {"clock_of_timestamps_that_starts_again_is_no_hindrance",
+     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{5, 700})},
+                                   {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 5})}},
+     opening + network(1, 10 * ms)},
+    {"slots_are_used_again",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {40 * ms, data(out, 1100, 5000, 100)},
+                                  {52 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(2, 22 * ms)},
+    {"duplicate_acks_measure_once",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {40 * ms, pure_ack(in, 5000, 1100)}},
+     opening + network(1, 10 * ms)},
+    {"retransmission_without_timestamps",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {220 * ms, data(out, 1000, 5000, 100)},
+                                  {230 * ms, pure_ack(in, 5000, 1100)}},
+     opening},
+    {"retransmission_with_timestamps_of_one_tick",
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {20 * ms + 500 * us, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 120})}},
+     opening},
+    {"retransmission_discards_only_from_there_on",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {21 * ms, data(out, 1100, 5000, 100)},
+                                  {25 * ms, data(out, 1100, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {31 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(1, 10 * ms)},
+    {"new_data_after_a_retransmission_is_measured",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {220 * ms, data(out, 1000, 5000, 100)},
+                                  {230 * ms, pure_ack(in, 5000, 1100)},
+                                  {240 * ms, data(out, 1100, 5000, 100)},
+                                  {250 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(1, 10 * ms)},
+    {"hole_filled_later_discards_what_waited_for_it",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1100, 5000, 100)},
+                                  {60 * ms, data(out, 1000, 5000, 100)},
+                                  {70 * ms, pure_ack(in, 5000, 1200)}},
+     opening},
+    {"tsecr_beyond_the_probe_answers_something_later",
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {300 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 390})}},
+     opening},
+    {"tsecr_of_an_earlier_segment_is_what_a_delayed_ack_carries",
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
+                                   {25 * ms, data(out, 1100, 5000, 100, Timestamps{125, 700})},
+                                   {35 * ms, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
+     opening + network(1, 10 * ms)},
+    {"keep_alive_probe_measures_nothing",
+     opened() + std::vector<Step>{{20 * ms, data(out, 999, 5000, 1)},
+                                  {30 * ms, pure_ack(in, 5000, 1000)},
+                                  {40 * ms, pure_ack(out, 999, 5000)},
+                                  {50 * ms, pure_ack(in, 5000, 1000)}},
+     opening},
+    {"zero_window_probe_of_a_byte_measures_nothing",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)},
+                                  {250 * ms, data(out, 1100, 5000, 1)},
+                                  {260 * ms, pure_ack(in, 5000, 1100)},
+                                  {450 * ms, data(out, 1100, 5000, 1)},
+                                  {460 * ms, pure_ack(in, 5000, 1100)},
+                                  {600 * ms, pure_ack(in, 5000, 1100)}, // the window is open again
+                                  {601 * ms, data(out, 1100, 5000, 100)},
+                                  {612 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(2, 21 * ms)},
+    {"answer_after_the_largest_bucket_is_dropped",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {20 * ms + 65 * s, pure_ack(in, 5000, 1100)}},
+     opening},
+};
+
+// A connection that was there before the programs: no handshake is seen.
+const std::vector<Sequence> irregularities = {
+    {"pure_acks_of_an_unknown_connection_take_no_room", {{1 * ms, pure_ack(out, 1000, 5000)}}, {}, 0},
+    {"first_data_seen_may_be_a_retransmission",
+     {{20 * ms, data(out, 1000, 5000, 100)}, {30 * ms, pure_ack(in, 5000, 1100)}},
+     {}},
+    {"mid_stream_starts_with_data_after_the_first_ack",
+     {{20 * ms, data(out, 1000, 5000, 100)},
+      {21 * ms, data(out, 1100, 5000, 100)},
+      {30 * ms, pure_ack(in, 5000, 1100)},
+      {40 * ms, data(out, 1200, 5000, 100)},
+      {50 * ms, pure_ack(in, 5000, 1300)}},
+     network(1, 10 * ms)},
+    {"ack_of_data_never_seen_starts_again",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1900)},
+                                  {40 * ms, data(out, 1900, 5000, 100)},
+                                  {50 * ms, pure_ack(in, 5000, 2000)},
+                                  {60 * ms, data(out, 2000, 5000, 100)},
+                                  {67 * ms, pure_ack(in, 5000, 2100)}},
+     opening + network(1, 7 * ms)},
+    {"forged_data_far_ahead_is_passed_over",
+     opened() + std::vector<Step>{{15 * ms, data(out, 0x50000000, 5000, 100)},
+                                  {20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)}},
+     opening + network(1, 10 * ms)},
+    {"forged_syn_ahead_is_recovered_from",
+     opened() + std::vector<Step>{{15 * ms, {.way = out, .flags = SYN, .seq = 0x70000000}},
+                                  {20 * ms, pure_ack(in, 5000, 1000)},
+                                  {30 * ms, data(out, 1000, 5000, 100)},
+                                  {40 * ms, pure_ack(in, 5000, 1100)},
+                                  {50 * ms, data(out, 1100, 5000, 100)},
+                                  {59 * ms, pure_ack(in, 5000, 1200)}},
+     opening + network(1, 9 * ms)},
+    {"sequence_numbers_wrap",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 0xffffffcd}},
+      {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 0xffffffce}},
+      {9 * ms + 64 * us, {.way = out, .seq = 0xffffffce, .ack = 5000}},
+      {20 * ms, data(out, 0xffffffce, 5000, 100)},
+      {30 * ms, pure_ack(in, 5000, 50)},
+      {40 * ms, data(out, 50, 5000, 100)},
+      {51 * ms, pure_ack(in, 5000, 150)}},
+     opening + network(2, 21 * ms)},
+    {"sequence_number_zero_ends_a_probe",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 0xffffff9b}},
+      {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 0xffffff9c}},
+      {9 * ms + 64 * us, {.way = out, .seq = 0xffffff9c, .ack = 5000}},
+      {20 * ms, data(out, 0xffffff9c, 5000, 100)},
+      {30 * ms, pure_ack(in, 5000, 0)}},
+     opening + network(1, 10 * ms)},
+    {"tsvals_wrap",
+     opened(Timestamps{0xfffffff0, 0}, Timestamps{700, 0xfffffff0}) +
+         std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{3, 700})},
+                           {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 0xfffffff8})}},
+     opening + network(1, 10 * ms)},
+    {"time_wraps_between_data_and_ack",
+     opened() + std::vector<Step>{{(1ull << 37) - 5 * ms, data(out, 1000, 5000, 100)},
+                                  {(1ull << 37) + 5 * ms, pure_ack(in, 5000, 1100)}},
+     opening + network(1, 10 * ms)},
+    {"ack_number_counts_only_with_the_ack_flag",
+     opened() +
+         std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                           {30 * ms, {.way = in, .flags = PSH, .seq = 5000, .ack = 1100, .length = 1}}},
+     opening},
+};
+
+template <typename Row>
+std::string row_name(const testing::TestParamInfo<Row> &row)
+{
+    return row.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Connections, Matching, testing::ValuesIn(connections), row_name<Sequence>);
+INSTANTIATE_TEST_SUITE_P(Acknowledgements, Matching, testing::ValuesIn(acknowledgements),
+                         row_name<Sequence>);
+INSTANTIATE_TEST_SUITE_P(Irregularities, Matching, testing::ValuesIn(irregularities), row_name<Sequence>);
+
+TEST(Stale, AnswerIsCounted)
+{
+    Traffic traffic;
+    for (const auto &[at, packet] : opened())
+        traffic.pass(at, packet);
+    traffic.pass(20 * ms, data(out, 1000, 5000, 100));
+    traffic.pass(20 * ms + 65 * s, pure_ack(in, 5000, 1100));
+    traffic.pass(90 * s, {.way = out, .flags = RST, .seq = 1100}); // records the floors
+    EXPECT_EQ(traffic.drops(PODRTT_DROP_STALE), 1u);
+    EXPECT_EQ(traffic.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms})); // the handshake's alone
+}
+
+using Connections = std::array<std::uint64_t, PODRTT_MATCHINGS>; // timestamps, sequence, none
+
+Connections connections_of(const std::vector<Step> &steps)
+{
+    Traffic traffic;
+    for (const auto &[at, packet] : steps)
+        traffic.pass(at, packet);
+    return traffic.connections();
+}
+
+TEST(ConnectionCounts, TellHowAnswersAreMatched)
+{
+    EXPECT_EQ(connections_of(opened_ts), (Connections{1, 0, 0}));
+    EXPECT_EQ(connections_of(opened()), (Connections{0, 1, 0}));
+}
+
+TEST(ConnectionCounts, LeaveOutWhatIsNotAnswered)
+{
+    EXPECT_EQ(connections_of({{1 * ms, {.way = out, .flags = SYN, .seq = 999}}}), Connections());
+}
+
+TEST(ConnectionCounts, HaveOneThatWasMetMidStreamOnce)
+{
+    EXPECT_EQ(connections_of({{1 * ms, data(out, 1000, 5000, 100)},
+                              {2 * ms, data(in, 5000, 1100, 100)},
+                              {3 * ms, data(out, 1100, 5100, 100)},
+                              {4 * ms, data(in, 5100, 1200, 100)}}),
+              (Connections{0, 1, 0}));
+    // Not before the other end has answered.
+    EXPECT_EQ(connections_of({{1 * ms, data(out, 1000, 5000, 100)}, {2 * ms, data(out, 1100, 5000, 100)}}),
+              Connections());
+}
+
+TEST(ConnectionCounts, HaveOneThatIsAbortedOnce)
+{
+    auto steps = opened_ts;
+    for (std::uint32_t i = 0; i < 10; i++) {
+        const std::uint32_t seq = 5000 + 100 * i;
+        steps.push_back({(20 + i) * ms, bulk(in, seq, 1000, 100, Timestamps{720, 100})});
+        steps.push_back({(20 + i) * ms, {.way = out, .flags = RST, .seq = 1000}});
+    }
+    EXPECT_EQ(connections_of(steps), (Connections{1, 0, 0}));
+}
+
+TEST(ConnectionCounts, HaveTwoOnTheSamePorts)
+{
+    auto again = opened();
+    for (auto &[at, packet] : again) {
+        at += 100 * ms;
+        packet.seq += 0x10000000;
+        packet.ack += packet.ack ? 0x10000000 : 0;
+    }
+    EXPECT_EQ(connections_of(opened() + again), (Connections{0, 2, 0}));
+}
+
+// What stands before and behind the timestamps of a SYN.
+struct SynOptions {
+    const char *name;
+    Bytes before, behind;
+};
+
+void PrintTo(const SynOptions &options, std::ostream *stream)
+{
+    *stream << options.name;
+}
+
+class TimestampsOfSyn : public testing::TestWithParam<SynOptions>
+{
+protected:
+    Bytes options(Timestamps timestamps) const
+    {
+        Bytes bytes = GetParam().before;
+        bytes.insert(bytes.end(), {8, 10});
+        put(bytes, timestamps.tsval, 4);
+        put(bytes, timestamps.tsecr, 4);
+        bytes.insert(bytes.end(), GetParam().behind.begin(), GetParam().behind.end());
+        return bytes;
+    }
+};
+
+// Only they tell that the second of two SYNs is answered.
+TEST_P(TimestampsOfSyn, AreFound)
+{
+    Traffic traffic;
+    traffic.pass(1 * ms, {.way = out, .flags = SYN, .seq = 999, .tcp_options = options({100, 0})});
+    traffic.pass(1 * s, {.way = out, .flags = SYN, .seq = 999, .tcp_options = options({1100, 0})});
+    traffic.pass(
+        1 * s + 8 * ms,
+        {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .tcp_options = options({700, 1100})});
+    EXPECT_EQ((traffic.samples()[{PODRTT_LEG_NETWORK, PODRTT_KIND_HANDSHAKE}]), (Samples{1, 8 * ms}));
+    EXPECT_EQ(traffic.connections(), (Connections{1, 0, 0}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, TimestampsOfSyn,
+                         testing::Values(SynOptions{"linux", {2, 4, 5, 180, 4, 2}, {1, 3, 3, 7}},
+                                         SynOptions{"nothing_behind", {2, 4, 5, 180, 4, 2}, {}},
+                                         SynOptions{"without_sack", {2, 4, 5, 180, 1, 1}, {}},
+                                         SynOptions{"bsd", {2, 4, 5, 180, 1, 3, 3, 6, 4, 2}, {}},
+                                         SynOptions{"first", {}, {1, 1, 2, 4, 5, 180}}),
+                         row_name<SynOptions>);
+
+// Of the usual layout, but of another length, or another kind in its place.
+TEST(ConnectionCounts, AreNotDeceivedByWhatLooksLikeTimestamps)
+{
+    for (const Bytes &head : {Bytes{2, 4, 5, 180, 4, 2, 8, 6}, Bytes{2, 4, 5, 180, 4, 2, 9, 10}}) {
+        Bytes options = head;
+        options.resize(16, 1);
+        EXPECT_EQ(
+            connections_of(
+                {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .tcp_options = options}},
+                 {2 * ms,
+                  {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .tcp_options = options}}}),
+            (Connections{0, 1, 0}));
+    }
+}
+
+// As a scan or an answer to forged SYNs brings them.
+TEST(ConnectionCounts, LeaveOutStrayAnswers)
+{
+    EXPECT_EQ(connections_of({{1 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
+                              {1 * ms, {.way = out, .flags = RST, .seq = 1000}}}),
+              Connections());
+}
+
+TEST(ConnectionCounts, TellOfADirectionThatPassesUnseen)
+{
+    EXPECT_EQ(connections_of({{1 * ms, {.way = out, .flags = SYN, .seq = 999}},
+                              {9 * ms, pure_ack(out, 1000, 5000)},
+                              {9 * ms, data(out, 1000, 5000, 100)},
+                              {19 * ms, data(out, 1100, 5100, 100)}}),
+              (Connections{0, 0, 1}));
+    EXPECT_EQ(connections_of({{1 * ms, {.way = out, .flags = SYN | ACK, .seq = 999, .ack = 5000}},
+                              {9 * ms, data(out, 1000, 5100, 100)}}),
+              (Connections{0, 0, 1}));
+}
+
+// The peer's FIN is acknowledged twice, because the first ACK was lost behind the veth.
+TEST(Fin, SentAgainAfterItsAckDoesNotKeepTheFlow)
+{
+    Traffic traffic;
+    for (const auto &[at, packet] : opened())
+        traffic.pass(at, packet);
+    traffic.pass(20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000});
+    traffic.pass(21 * ms, pure_ack(out, 1000, 5001));
+    traffic.pass(40 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000});
+    traffic.pass(41 * ms, pure_ack(out, 1000, 5001));
+    traffic.pass(50 * ms, {.way = out, .flags = FIN | ACK, .seq = 1000, .ack = 5001});
+    traffic.pass(60 * ms, pure_ack(in, 5001, 1001));
+    EXPECT_EQ(traffic.flows(), 0u);
+    EXPECT_EQ(traffic.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms}));
+}
+
+// Requests of 1 ms each, one every 4 ms, for 1 s.
+Samples sampled(std::uint64_t interval_ns)
+{
+    Traffic traffic(interval_ns);
+    std::uint32_t seq = 1000;
+    for (const auto &[at, packet] : opened())
+        traffic.pass(at, packet);
+    for (std::uint64_t at = 1 * s; at < 2 * s; at += 4 * ms) {
+        traffic.pass(at, data(out, seq, 5000, 100));
+        seq += 100;
+        traffic.pass(at + 1 * ms, pure_ack(in, 5000, seq));
+    }
+    return traffic.samples().at({PODRTT_LEG_NETWORK, PODRTT_KIND_DATA});
+}
+
+TEST(SampleInterval, OfZeroTakesEveryRequest)
+{
+    EXPECT_EQ(sampled(0), (Samples{250, 250 * ms}));
+}
+
+TEST(SampleInterval, LetsTheFirstRequestPassThatComesAfterIt)
+{
+    EXPECT_EQ(sampled(10 * ms), (Samples{84, 84 * ms})); // one of three
+    EXPECT_EQ(sampled(12 * ms), (Samples{84, 84 * ms}));
+    EXPECT_EQ(sampled(100 * ms), (Samples{10, 10 * ms}));
+}
+
+TEST(SampleInterval, IsNotOpenedByTheHandshake)
+{
+    Traffic traffic(100 * ms);
+    auto steps = opened() + std::vector<Step>{{200 * ms, data(out, 1000, 5000, 100)},
+                                              {201 * ms, data(in, 5000, 1100, 100)},
+                                              {202 * ms, pure_ack(out, 1100, 5100)}};
+    // The same once more, within the interval of both sides.
+    steps = steps + std::vector<Step>{{203 * ms, data(out, 1100, 5100, 100)},
+                                      {204 * ms, data(in, 5100, 1200, 100)},
+                                      {205 * ms, pure_ack(out, 1200, 5200)}};
+    for (const auto &[at, packet] : steps)
+        traffic.pass(at, packet);
+    auto expected = opening + network(1, 1 * ms);
+    expected[{PODRTT_LEG_POD, PODRTT_KIND_DATA}] = {1, 1 * ms};
+    EXPECT_EQ(traffic.samples(), expected);
+}
+
+class Floor : public testing::Test
+{
+protected:
+    Floor()
+    {
+        for (const auto &[at, packet] : opened())
+            traffic_.pass(at, packet);
+    }
+
+    // A round trip of the network leg that begins at `at_ns`.
+    void round_trip(std::uint64_t at_ns, std::uint64_t lasts_ns)
+    {
+        traffic_.pass(at_ns, data(out, seq_, 5000, 100));
+        seq_ += 100;
+        traffic_.pass(at_ns + lasts_ns, pure_ack(in, 5000, seq_));
+    }
+
+    Traffic traffic_;
+    std::uint32_t seq_ = 1000;
+};
+
+TEST_F(Floor, IsRecordedByTheFirstSampleAfterTheWindow)
+{
+    round_trip(1 * s, 10 * ms);
+    round_trip(2 * s, 5 * ms); // less than the handshake
+    round_trip(3 * s, 20 * ms);
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_NETWORK), Samples());
+    round_trip(11 * s, 30 * ms);
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_NETWORK), (Samples{1, 5 * ms}));
+}
+
+TEST_F(Floor, OfTheHandshakeAloneIsRecordedWhenTheConnectionEnds)
+{
+    traffic_.pass(2 * s, {.way = out, .flags = RST, .seq = 1000});
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms}));
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_POD), (Samples{1, 64 * us}));
+}
+
+TEST_F(Floor, StartsAnewInEachWindow)
+{
+    round_trip(1 * s, 6400 * us);
+    round_trip(12 * s, 32 * ms);
+    round_trip(24 * s, 64 * ms);
+    EXPECT_EQ(traffic_.floors(PODRTT_LEG_NETWORK), (Samples{2, 6400 * us + 32 * ms}));
+}
+
+} // namespace
+} // namespace podrtt

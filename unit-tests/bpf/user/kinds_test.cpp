@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bpf/user/kinds.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace podrtt
+{
+namespace
+{
+
+using testing::MatchesRegex;
+
+// Labels and names go into metrics and JSON as they are.
+TEST(Kinds, HaveWordsOfTheirOwn)
+{
+    std::set<std::string> names, metrics;
+    for (const Kind &kind : kinds) {
+        names.insert(kind.name);
+        metrics.insert(kind.metric);
+        EXPECT_THAT(kind.metric, MatchesRegex("[a-z][a-z_]*"));
+        EXPECT_THAT(kind.help, MatchesRegex("[A-Z].*\\."));
+        EXPECT_STRNE(kind.title, "");
+    }
+    EXPECT_EQ(names.size(), std::size(kinds));
+    EXPECT_EQ(metrics.size(), std::size(kinds));
+}
+
+TEST(Kinds, OfAnotherVersionAreNone)
+{
+    EXPECT_EQ(find_kind(PODRTT_KIND_ECHO)->name, std::string("echo"));
+    EXPECT_EQ(find_kind(PODRTT_KIND_CONNECTIONS), nullptr);
+    EXPECT_EQ(find_kind(255), nullptr);
+}
+
+TEST(Drops, HaveAReasonOfTheirOwnInTheirFamily)
+{
+    std::set<std::pair<std::string, std::string>> reasons;
+    for (const Drop &drop : drops)
+        reasons.insert({drop.family->metric, drop.reason});
+    EXPECT_EQ(reasons.size(), std::size(drops));
+}
+
+} // namespace
+} // namespace podrtt

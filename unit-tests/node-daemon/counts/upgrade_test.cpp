@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/counts/upgrade.h"
+
+#include <gtest/gtest.h>
+
+#include "bpf/user/histogram.h"
+#include "node-daemon/counts/peer_classes.h"
+#include "node-daemon/counts/retirement.h"
+#include "node-daemon/export/snapshot.h"
+#include "unit-tests/support/pinned_maps.h"
+
+namespace podrtt
+{
+namespace
+{
+
+// Another daemon's pins beside ours, of a layout that has the same records.
+class Upgrading : public PinnedMaps
+{
+protected:
+    static constexpr const char *layout = "v7";
+
+    Upgrading()
+    {
+        EXPECT_TRUE(set_peers(*maps_, {*parse_peer("db=10.0.0.0/8")}));
+        podrtt_pod web = pod("shop", "web");
+        web.host_ifindex = 77;
+        EXPECT_TRUE(maps_->pods.update(5, web));
+        EXPECT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_DATA, 1), samples(3)));
+        EXPECT_TRUE(maps_->totals.update(total_key(pod("shop", "gone"), key(4)), samples(10)));
+        EXPECT_TRUE(pins_.count(PODRTT_DROP_STALE, 4));
+        maps_.reset();
+        std::filesystem::rename(pins_.directory(), pins_.of_layout(layout));
+        EXPECT_TRUE(load_datapath(pins_, {.flows = 1024, .histograms = 64, .pods = 64}));
+        maps_ = std::make_unique<Maps>(std::move(*Maps::open(pins_)));
+        EXPECT_TRUE(set_peers(*maps_, {*parse_peer("cache=10.0.0.0/8")})); // has the index that db had
+    }
+
+    std::uint64_t count(const std::map<SeriesKey, podrtt_histogram> &series, const std::string &peer)
+    {
+        std::uint64_t sum = 0;
+        for (const auto &[key, histogram] : series)
+            if (key.peer == peer)
+                sum += sample_count(histogram);
+        return sum;
+    }
+
+    void expect_all_there()
+    {
+        auto snapshot = Snapshot::take(*maps_);
+        ASSERT_TRUE(snapshot);
+        EXPECT_EQ(count(snapshot->pod_series, "db"), 3u);
+        EXPECT_EQ(count(snapshot->pod_series, "cache"), 0u);
+        EXPECT_EQ(count(snapshot->namespace_series, "db"), 3u);
+        EXPECT_EQ(count(snapshot->namespace_series, "internet"), 10u);
+    }
+};
+
+TEST_F(Upgrading, FindsOtherLayouts)
+{
+    EXPECT_EQ(other_layouts(pins_), std::vector<std::string>{layout});
+}
+
+TEST_F(Upgrading, TakesPodsAndSamplesOver)
+{
+    ASSERT_TRUE(take_pods_over(*maps_, pins_, layout));
+    ASSERT_TRUE(take_pods_over(*maps_, pins_, layout)); // a second time changes nothing
+    auto pods = maps_->pods.entries();
+    ASSERT_EQ(pods->size(), 1u);
+    EXPECT_EQ(describe(pods->front().second), "shop/web");
+    ASSERT_TRUE(take_samples_over(*maps_, pins_, layout));
+    expect_all_there();
+    EXPECT_TRUE(other_layouts(pins_).empty());
+}
+
+TEST_F(Upgrading, AddsToWhatIsThere)
+{
+    ASSERT_TRUE(pins_.count(PODRTT_DROP_STALE));
+    ASSERT_TRUE(take_pods_over(*maps_, pins_, layout));
+    ASSERT_TRUE(maps_->totals.update(total_key(pod("shop", "gone"), key(4)), samples(2)));
+    ASSERT_TRUE(take_samples_over(*maps_, pins_, layout));
+    auto snapshot = Snapshot::take(*maps_);
+    EXPECT_EQ(count(snapshot->namespace_series, "internet"), 12u);
+    EXPECT_EQ(maps_->dropped(PODRTT_DROP_STALE), 5u);
+}
+
+TEST_F(Upgrading, GoesOnAfterACrashInTheMiddle)
+{
+    ASSERT_TRUE(take_pods_over(*maps_, pins_, layout));
+    // The journal was written, the total too, and then the power went.
+    const auto total = total_key(pod("shop", "gone"), key(4));
+    podrtt_journal entry = {};
+    entry.move = PODRTT_MOVE_LAYOUT_TOTAL;
+    std::string(layout).copy(entry.layout, sizeof(entry.layout));
+    entry.from_total = entry.to_total = total;
+    entry.result = samples(10);
+    ASSERT_TRUE(maps_->journal.update(0, entry));
+    ASSERT_TRUE(maps_->totals.update(total, samples(10)));
+    ASSERT_TRUE(finish_interrupted_move(*maps_, pins_));
+    ASSERT_TRUE(take_samples_over(*maps_, pins_, layout));
+    expect_all_there();
+}
+
+} // namespace
+} // namespace podrtt

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/export/exposition.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "export/metrics.pb.h"
+
+namespace podrtt
+{
+namespace
+{
+
+namespace pb = io::prometheus::client;
+
+pb::Histogram exposed(const podrtt_histogram &histogram)
+{
+    ProtobufExposition exposition;
+    exposition.add(HistogramFamily{"rtt", "help", {{{{"pod", "web"}}, &histogram}}});
+    const std::string part = exposition.take_parts().at(0);
+    // A length below 128 is one byte, else two: the message is short here.
+    const std::size_t length_bytes = static_cast<unsigned char>(part[0]) < 128 ? 1 : 2;
+    pb::MetricFamily family;
+    EXPECT_TRUE(family.ParseFromString(part.substr(length_bytes)));
+    EXPECT_EQ(family.type(), pb::HISTOGRAM);
+    EXPECT_EQ(family.metric(0).label(0).value(), "web");
+    return family.metric(0).histogram();
+}
+
+// Counts by upper bound, computed as Prometheus documents native histograms.
+std::map<double, std::int64_t> buckets(const pb::Histogram &native)
+{
+    std::map<double, std::int64_t> found;
+    std::int64_t count = 0;
+    int index = 0, delta = 0;
+    for (const auto &span : native.positive_span()) {
+        index += span.offset();
+        for (std::uint32_t i = 0; i < span.length(); i++) {
+            count += native.positive_delta(delta++);
+            found[std::exp2(std::exp2(-native.schema()) * index)] = count;
+            index++;
+        }
+    }
+    EXPECT_EQ(delta, native.positive_delta_size());
+    return found;
+}
+
+TEST(NativeHistogram, HasTheBucketsOfTheKernel)
+{
+    podrtt_histogram histogram = {};
+    histogram.sum = 5'000'000'000;
+    histogram.bucket[0] = 2;
+    histogram.bucket[80] = 3; // ends at 2^-10 s
+    histogram.bucket[81] = 1;
+    histogram.bucket[168] = 4; // ends at 2 s
+    const auto native = exposed(histogram);
+    EXPECT_EQ(native.schema(), 3);
+    EXPECT_EQ(native.zero_threshold(), std::exp2(-20));
+    EXPECT_EQ(native.zero_count(), 2u);
+    EXPECT_EQ(native.sample_count(), 10u);
+    EXPECT_DOUBLE_EQ(native.sample_sum(), 5.0);
+    const auto found = buckets(native);
+    ASSERT_EQ(found.size(), 3u);
+    EXPECT_EQ(found.at(std::exp2(-10)), 3);
+    EXPECT_EQ(found.at(std::exp2(-10 + 0.125)), 1);
+    EXPECT_EQ(found.at(2.0), 4);
+}
+
+TEST(NativeHistogram, WithoutSamplesIsNativeAllTheSame)
+{
+    EXPECT_EQ(exposed({}).positive_span_size(), 1);
+}
+
+TEST(NativeHistogram, HasTheClassicBucketsBesideIt)
+{
+    podrtt_histogram histogram = {};
+    histogram.bucket[80] = 3;
+    const auto both = exposed(histogram);
+    ASSERT_EQ(both.bucket_size(), max_classic_exponent - min_classic_exponent + 1);
+    EXPECT_EQ(both.bucket(6).upper_bound(), std::exp2(-10));
+    EXPECT_EQ(both.bucket(5).cumulative_count(), 0u);
+    EXPECT_EQ(both.bucket(6).cumulative_count(), 3u);
+}
+
+TEST(Accept, IsReadAsScrapersSendIt)
+{
+    const char *native =
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding="
+        "delimited,application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5,*/*;q=0.1";
+    const char *plain =
+        "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    EXPECT_TRUE(prefers_protobuf(native));
+    EXPECT_FALSE(prefers_protobuf(plain));
+    EXPECT_FALSE(prefers_protobuf(""));
+    EXPECT_FALSE(prefers_protobuf("*/*"));
+    EXPECT_FALSE(prefers_protobuf("application/vnd.google.protobuf;proto=other;encoding=delimited"));
+    EXPECT_FALSE(prefers_protobuf("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                                  "encoding=delimited;q=0.2,text/plain;q=0.9"));
+    EXPECT_FALSE(prefers_protobuf("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                                  "encoding=delimited;q=x"));
+}
+
+} // namespace
+} // namespace podrtt

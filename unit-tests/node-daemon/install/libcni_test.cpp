@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/install/libcni.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "unit-tests/support/directory.h"
+
+namespace podrtt
+{
+namespace
+{
+
+class Libcni : public TemporaryDirectory
+{
+protected:
+    // An executable with the build information that Go 1.18 and later write.
+    std::filesystem::path executable(const std::string &modules)
+    {
+        write(directory() / "section", std::string("\xff Go buildinf:\x08\x02", 16) +
+                                           std::string(16, '\0') + "\x08go1.22.1" + "\x7f" + modules);
+        const auto path = directory() / "containerd";
+        const std::string command =
+            "objcopy --add-section .go.buildinfo=" + (directory() / "section").string() + " /bin/true " +
+            path.string();
+        EXPECT_EQ(std::system(command.c_str()), 0);
+        return path;
+    }
+
+    static std::string module(const std::string &version)
+    {
+        return "path\tx\ndep\tgithub.com/containernetworking/cni\tv" + version + "\th1:abc=\n";
+    }
+};
+
+TEST_F(Libcni, LoadsDropInsFrom13On)
+{
+    for (const auto &[version, expected] :
+         {std::pair("1.1.2", false), std::pair("1.2.9", false), std::pair("1.3.0", true),
+          std::pair("1.10.1-rc.1", true), std::pair("2.0.0", true), std::pair("x", false)})
+        EXPECT_EQ(loads_drop_ins(executable(module(version))), expected) << version;
+}
+
+TEST_F(Libcni, OfWhatSaysNothingIsOld)
+{
+    EXPECT_FALSE(loads_drop_ins(executable("dep\tgithub.com/containernetworking/plugins\tv1.4.0\n")));
+    EXPECT_FALSE(loads_drop_ins("/bin/true"));
+    EXPECT_FALSE(loads_drop_ins("/nonexistent"));
+    EXPECT_FALSE(loads_drop_ins(directory()));
+    write(directory() / "text", module("1.3.0"));
+    EXPECT_FALSE(loads_drop_ins(directory() / "text"));
+    ASSERT_EQ(std::system(("mkfifo " + (directory() / "fifo").string()).c_str()), 0);
+    EXPECT_FALSE(loads_drop_ins(directory() / "fifo"));
+}
+
+} // namespace
+} // namespace podrtt

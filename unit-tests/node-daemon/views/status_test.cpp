@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/views/status.h"
+
+#include <gmock/gmock.h>
+
+#include <sstream>
+
+#include "node-daemon/views/doctor.h"
+#include "unit-tests/support/pinned_maps.h"
+
+namespace podrtt
+{
+namespace
+{
+
+using testing::HasSubstr;
+
+class NodeStatus : public PinnedMaps
+{
+protected:
+    NodeStatus()
+    {
+        podrtt_pod web = pod("shop", "web");
+        web.host_ifindex = 4711; // there is no such interface
+        EXPECT_TRUE(maps_->pods.update(5, web));
+        EXPECT_TRUE(maps_->pods.update(6, pod("shop", "gone", 1)));
+        EXPECT_TRUE(maps_->histograms.update(key(5), samples(3)));
+        maps_->add_dropped(PODRTT_DROP_ADD_FAILED, 2);
+        nowhere_.conf_dir = nowhere_.bin_dir = "/nonexistent";
+    }
+
+    InstallOptions nowhere_;
+};
+
+TEST_F(NodeStatus, SaysWhichPodsAreNotMeasured)
+{
+    auto status = Status::take(pins_, nowhere_);
+    ASSERT_TRUE(status);
+    ASSERT_EQ(status->pods.size(), 1u);
+    EXPECT_EQ(status->pods[0].pod, "web");
+    EXPECT_FALSE(status->pods[0].attached);
+    EXPECT_FALSE(status->daemon_runs);
+    EXPECT_FALSE(status->plugin_in_place);
+    EXPECT_EQ(status->samples, 3u);
+    std::ostringstream out;
+    ASSERT_TRUE(podrtt::status(pins_, {.installation = nowhere_, .json = false}, out));
+    EXPECT_THAT(out.str(), HasSubstr("not measured: shop/web"));
+    EXPECT_THAT(out.str(), HasSubstr("podrtt_unmeasured_adds_total{reason=\"failed\"} 2"));
+}
+
+TEST_F(NodeStatus, DoctorFailsAndSaysWhatToDo)
+{
+    std::ostringstream out;
+    EXPECT_FALSE(doctor(pins_, {.installation = nowhere_}, out));
+    EXPECT_THAT(out.str(), HasSubstr("FAIL  podrttd does not run"));
+    EXPECT_THAT(out.str(), HasSubstr("-> "));
+    EXPECT_THAT(out.str(), HasSubstr("podrtt_unmeasured_adds_total"));
+}
+
+} // namespace
+} // namespace podrtt

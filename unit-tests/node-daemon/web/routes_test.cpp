@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/web/routes.h"
+
+#include <gmock/gmock.h>
+
+#include "unit-tests/support/pinned_maps.h"
+
+namespace podrtt
+{
+namespace
+{
+
+using testing::HasSubstr;
+
+class Served : public PinnedMaps
+{
+protected:
+    Reply get(const std::string &path, const std::string &accept = "")
+    {
+        return routes_.handle({path, accept, "", "127.0.0.1"});
+    }
+
+    static std::string body(const Reply &reply)
+    {
+        std::string text = reply.text;
+        if (reply.answer)
+            for (const auto &part : reply.answer->parts)
+                text += part;
+        return text;
+    }
+
+    WebConfig config_;
+    AttachStates states_;
+    Repairs repairs_;
+    SeriesOptions series_;
+    Health health_;
+    Collector collector_{pins_, *maps_, states_, repairs_};
+    Routes routes_{config_, collector_, *maps_, states_, series_, health_};
+};
+
+TEST_F(Served, MetricsAreTextOrProtocolBuffers)
+{
+    const Reply text = get("/metrics");
+    EXPECT_EQ(text.status, 200u);
+    EXPECT_THAT(body(text), HasSubstr("podrtt_build_info{"));
+    EXPECT_THAT(text.answer->content_type, HasSubstr("text/plain"));
+    const Reply protobuf = get("/metrics", "application/vnd.google.protobuf;"
+                                           "proto=io.prometheus.client.MetricFamily;encoding=delimited");
+    EXPECT_THAT(protobuf.answer->content_type, HasSubstr("protobuf"));
+}
+
+TEST_F(Served, HealthIsWhatTheLoopSays)
+{
+    EXPECT_EQ(get("/readyz").status, 503u);
+    EXPECT_EQ(get("/healthz").status, 503u);
+    health_.beat(Health::Clock::now());
+    EXPECT_EQ(get("/readyz").status, 200u);
+    EXPECT_EQ(get("/healthz").status, 200u);
+}
+
+TEST_F(Served, PageAndItsData)
+{
+    EXPECT_THAT(get("/").text, HasSubstr("<!DOCTYPE html>"));
+    EXPECT_THAT(body(get("/pods.json")), HasSubstr("\"kinds\""));
+    EXPECT_EQ(get("/etc/passwd").status, 404u);
+}
+
+} // namespace
+} // namespace podrtt
