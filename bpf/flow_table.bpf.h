@@ -19,7 +19,7 @@
 #include "bpf/floor.bpf.h"
 
 /* The connections of all pods. Nobody maps it into memory, but of a map that can be the first
- * value begins a page, so that each flow has three cache lines of its own. */
+ * value begins a page, so that no two flows share a cache line. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);

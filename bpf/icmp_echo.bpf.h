@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* ICMP echo: a request is a probe, with its identifier as the port of whoever asks, and its sequence
+/* ICMP echo: a request is a probe, with its identifier as the port of its sender, and its sequence
  * number as the end. */
 #ifndef PODRTT_ICMP_ECHO_BPF_H
 #define PODRTT_ICMP_ECHO_BPF_H

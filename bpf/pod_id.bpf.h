@@ -9,7 +9,7 @@
 
 #include "bpf/podrtt.h"
 
-/* Ids by ifindex of the host veth, for programs on TCX; written by whoever attaches them. */
+/* Ids by ifindex of the host veth, for programs on TCX; written by the one who attaches them. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, PODRTT_DEFAULT_PODS);

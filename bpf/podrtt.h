@@ -75,7 +75,7 @@
 /* ---- pods ----------------------------------------------------------------------- */
 
 /*
- * A pod id is a number from 1 to PODRTT_MAX_POD_ID, claimed in `pods` by whoever attaches to a
+ * A pod id is a number from 1 to PODRTT_MAX_POD_ID, claimed in `pods` by the first to attach to a
  * pod first. It is not given out again while anything keyed by it remains. cls_bpf hands it to
  * the programs as the minor number of the filter's classid, of which the kernel passes on 16
  * bits (struct qdisc_skb_cb), so an id cannot outlive its attachment. TCX has no classid: its
@@ -153,7 +153,7 @@ PODRTT_ASSERT_SIZE(struct podrtt_peer_key, 20);
 /* ---- flows ---------------------------------------------------------------------- */
 
 /* One TCP connection of one pod; or one series of ICMP echo requests, whose identifier stands for
- * the port of whoever sends them, while the other's is 0. */
+ * the port of their sender, while the other's is 0. */
 struct podrtt_flow_key {
     __u16 pod;             /* pod id; keeps pods with equal addresses apart */
     __u8 protocol;         /* IPPROTO_TCP, IPPROTO_ICMP or IPPROTO_ICMPV6 */

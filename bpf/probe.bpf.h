@@ -38,7 +38,7 @@ static __always_inline bool swap_probe(struct podrtt_side *side, int slot, __u64
 static __always_inline void arm_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time,
                                      __u32 tsval)
 {
-    /* Before the probe itself: whoever takes that reads the TSval. */
+    /* Before the probe itself, because a CPU that takes the probe reads the TSval. */
     WRITE_ONCE(side->tsval[slot], tsval);
     WRITE_ONCE(side->probe[slot], (__u64)end << 32 | time);
     side->last = slot;

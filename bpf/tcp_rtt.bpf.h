@@ -34,8 +34,8 @@
 /* ---- quiet sides ------------------------------------------------------------------- */
 
 /*
- * Most acknowledgements find nothing to take, for a side is sampled only now and then.
- * That stands beside the flow's key, which every packet reads; the side's own cache lines,
+ * Most acknowledgements find nothing to take, because a side is sampled only now and then.
+ * That is noted in the flow's first cache line, which every packet reads; the side's own cache lines,
  * which the other CPU writes, are left alone then. Whatever an acknowledgement could end or
  * contradict ends the quiet: a probe, a FIN, and data that does not follow on the last.
  */

@@ -18,7 +18,7 @@ enum class Code : unsigned {
     not_instrumented = 100, // only with "failurePolicy": "closed"
 };
 
-// An error that the runtime is told of, on stdout.
+// An error, as the runtime reads it on stdout.
 struct CniError {
     Code code;
     std::string message;

@@ -123,7 +123,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->capture_default_str();
 
     run->add_flag("--install", options.run.install,
-                  "Install the plugin, and put its entry back whenever somebody writes the list anew");
+                  "Install the plugin, and put its entry back whenever somebody rewrites the list");
     add_install_options(*run, options.run.installation);
 
     CLI::App *install =

@@ -62,8 +62,7 @@ std::optional<bpf_map_info> pinned_map_info(const std::string &path)
     return info;
 }
 
-// A new name first, then a rename: whoever opens the pin finds the old program or the
-// new one, never none.
+// A new name first, then a rename: the pin always leads to the old program or the new one.
 Result<void> pin_program(bpf_program *program, const std::string &path)
 {
     const std::string temporary = path + "_new"; // a bpffs allows no dots

@@ -24,7 +24,7 @@ std::uint16_t to_jiffies(std::chrono::nanoseconds interval, std::chrono::nanosec
 
 // Loads the BPF programs and pins them and their maps. Maps that are pinned already
 // are used on with all that they hold; programs are replaced. What is pinned outlives
-// the process. A map of `flows` whose size has changed is made anew: it holds nothing
+// the process. A map of `flows` whose size has changed is replaced: it holds nothing
 // but round trips under way. Other maps that are pinned keep their sizes.
 Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted);
 

@@ -137,7 +137,7 @@ bool HistogramTable::count(const podrtt_histogram_key &key, std::uint32_t bucket
 Result<void> HistogramTable::erase(const podrtt_histogram_key &key)
 {
     for (std::uint32_t at : find(word_of(key))) {
-        store(places_.values()[at].histogram, podrtt_histogram{}); // whoever takes the place counts on
+        store(places_.values()[at].histogram, podrtt_histogram{}); // the next key of the place counts on
         store(places_.values()[at].key, 0);
     }
     return {};

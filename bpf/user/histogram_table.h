@@ -17,7 +17,7 @@
 namespace podrtt
 {
 
-// Has the operations of a Map. Thread-safe to read, beside programs that count and whoever
+// Has the operations of a Map. Thread-safe to read, while programs count and another
 // writes; only one may write at a time.
 class HistogramTable
 {

@@ -59,7 +59,7 @@ public:
         return failure("write map", path_, errno);
     }
 
-    // An element that is not there is no error.
+    // An element that is not there is not an error.
     Result<void> erase(const Key &key)
     {
         if (bpf_map_delete_elem(fd_.get(), &key) != 0 && errno != ENOENT)

@@ -71,7 +71,7 @@ int Netlink::query(nl_msg *message, const std::function<void(nlmsghdr *)> &each)
               const_cast<std::function<void(nlmsghdr *)> *>(&each));
     int received = nl_recvmsgs(socket_.get(), callbacks.get());
     bool dump = nlmsg_hdr(message)->nlmsg_flags & NLM_F_DUMP;
-    // A dump ends with a message of its own, anything else with an acknowledgement.
+    // A dump ends with a message that says so, anything else with an acknowledgement.
     return received < 0 || dump ? received : nl_wait_for_ack(socket_.get());
 }
 

@@ -14,7 +14,7 @@
 namespace podrtt
 {
 
-// libnl's error codes are negative numbers of its own; the Error has the errno, where there is one.
+// libnl numbers errors its own way, as negative numbers; the Error has the errno, where there is one.
 std::unexpected<Error> netlink_failure(std::string operation, std::string object, int code);
 
 using NetlinkMessage = Handle<nl_msg, nlmsg_free>;

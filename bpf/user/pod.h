@@ -65,7 +65,7 @@ std::uint64_t realtime_ns();
 // a new one. A sandbox never takes over the record of another.
 Result<std::uint32_t> record_pod(Pods &pods, Settings &settings, const podrtt_pod &pod);
 
-// The same for what remains of a pod: a record of its own, without an interface.
+// The same for what remains of a pod: a second record, without an interface.
 Result<std::uint32_t> record_gone_pod(Pods &pods, Settings &settings, podrtt_pod pod);
 
 // The record that keeps the samples of all pods of a namespace that have no series of their own.

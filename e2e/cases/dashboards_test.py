@@ -37,7 +37,7 @@ class DashboardsTest(unittest.TestCase):
     def setUpClass(cls):
         node.prepare()
         run("sysctl", "-qw", "kernel.bpf_stats_enabled=1")
-        cls.daemon = Daemon()
+        cls.daemon = Daemon("--icmp")
         cls.far = Peer("far", 203)
         cls.far.connect_by_delay_line(2000, "/run/line.log")
         serve(in_netns("far"), 8080)
@@ -97,6 +97,8 @@ class DashboardsTest(unittest.TestCase):
         for options in ((), ("--enable-feature=native-histograms",)):
             with self.subTest(options=options), Prometheus(*options, config=CONFIG):
                 traffic = [self.send(20, 40) for _ in range(8)]
+                traffic += [self.pod.popen(*TRAFFIC, "ping", self.far.v4, "1000", stdout=subprocess.DEVNULL)]
+                traffic += [subprocess.Popen(in_netns("far", *TRAFFIC, "ping", self.pod.v4, "1000"), stdout=subprocess.DEVNULL)]
                 self.assertEqual({process.wait(60) for process in traffic}, {0})
                 time.sleep(2.5)  # two more scrapes
                 self.assert_all_panels_have_data()

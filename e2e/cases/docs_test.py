@@ -58,7 +58,7 @@ class DocsTest(unittest.TestCase):
         self.assertEqual(told, self.served())
 
     def test_options_are_those_that_there_are(self):
-        told = set(re.findall(r"--[a-z][a-z.-]+", " ".join(cells[0] for cells in rows(read("README.md")))))
+        told = set(re.findall(r"--[a-z][a-z.-]+", " ".join(cells[0] for cells in rows(read("docs/reference.md")))))
         there = set(re.findall(r"^  (?:-\w,)?(--[a-z][a-z.-]+)", run(BIN / "podrttd", "run", "--help"), re.MULTILINE))
         there |= {"--pin-path", "--config"}  # of podrttd itself
         self.assertEqual(told, there - {"--help"})

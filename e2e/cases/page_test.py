@@ -14,7 +14,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 import node
-from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, serve, top, wait_until
+from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top, wait_until
 
 BUCKET = 2 ** (1 / 8)
 SCREENSHOTS = os.environ.get("PODRTT_SCREENSHOTS")
@@ -41,7 +41,7 @@ class PageTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         node.prepare()
-        cls.daemon = Daemon()
+        cls.daemon = Daemon("--icmp")
         cls.pods = []
         cls.traffic = []
         for number, (name, delay_us) in enumerate((("a-near", 200), ("b-far", 20000), ("c-middle", 3000))):
@@ -106,6 +106,14 @@ class PageTest(unittest.TestCase):
         self.assertEqual(self.names(), ["shop/a-near", "shop/b-far", "shop/c-middle"])
         self.browser.find_element(By.ID, "filter").send_keys("midd")
         self.assertEqual(self.names(), ["shop/c-middle"])
+
+    def test_every_kind_that_is_measured_has_a_column(self):
+        heading = self.browser.find_element(By.CSS_SELECTOR, 'th[data-figure="echo"]')
+        wait_until(self.browser.find_element(By.CSS_SELECTOR, 'th[data-figure="floor"]').is_displayed, "floors are shown", 30)
+        self.assertFalse(heading.is_displayed())
+        run(*in_netns(self.pods[2].netns, *TRAFFIC, "ping", "10.205.0.2", 5))
+        wait_until(heading.is_displayed, "pings are shown", 30)
+        self.assertRegex(self.figure("c-middle", "network", "echo").text, "ms$")
 
     def test_rate_is_that_of_the_time_that_has_passed(self):
         """As of a page that was hidden: browsers call it once a minute then."""

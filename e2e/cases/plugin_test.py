@@ -354,7 +354,7 @@ class FaultTest(unittest.TestCase):
                         "/podrtt", ("/usr/sbin/chroot", root))
             self.assertEqual(done.returncode, 0)
             self.assertEqual(bool(done.stdout), command != "DEL")
-        self.assertIn("statically linked", run("file", PLUGIN))
+        self.assertIn("static-pie linked", run("file", PLUGIN))
 
 
 class ConcurrencyTest(unittest.TestCase):

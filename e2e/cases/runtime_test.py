@@ -17,7 +17,7 @@ import grpc
 import containerd
 import node
 import podman
-from node import PINS, ROOT, Daemon, Peer, in_netns, own_filters, requests, run, samples, serve, top, wait_until
+from node import PINS, ROOT, TRAFFIC, Daemon, Peer, in_netns, own_filters, requests, run, samples, serve, top, wait_until
 
 PORT = 8080
 RANGES = {4: ("10.99.0.0/16", "0.0.0.0/0"), 6: ("fd99::/64", "::/0")}

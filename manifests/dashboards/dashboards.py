@@ -8,12 +8,34 @@
 
 import json
 import pathlib
+import re
 import sys
+import typing
 
 HERE = pathlib.Path(__file__).resolve().parent
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
-RTT, HANDSHAKE, FLOOR = "tcp_rtt_seconds", "tcp_handshake_seconds", "tcp_min_rtt_seconds"
+KINDS_HEADER = HERE.parents[1] / "bpf/user/kinds.h"
+
+
+class Kind(typing.NamedTuple):
+    name: str
+    family: str
+    title: str
+    help: str
+
+
+def read_kinds():
+    """What is timed, from the one table of it."""
+    rows = re.findall(r'\{PODRTT_KIND_\w+, "(\w+)", "(\w+)", "([^"]+)", "\w+",\s*"([^"]+)"\}',
+                      KINDS_HEADER.read_text(encoding="utf-8"))
+    return {name: Kind(name, f"{metric}_seconds", title, text) for name, metric, title, text in rows}
+
+
+KINDS = read_kinds()
+RTT, HANDSHAKE, FLOOR = (KINDS[name].family for name in ("data", "handshake", "floor"))
+# Those that have no panels of their own below get one each, of the same form.
+MORE_KINDS = [kind for kind in KINDS.values() if kind.family not in (RTT, HANDSHAKE, FLOOR)]
 NODES = 'instance=~"$node"'
 
 
@@ -187,6 +209,9 @@ def cluster():
         graph("Handshakes by namespace, p99", "SYN to SYN-ACK.",
               target(quantile(0.99, f"namespace_{HANDSHAKE}", "namespace", network), "{{namespace}}"),
               links=to_namespace),
+        *(graph(f"{kind.title} by namespace, p99", kind.help,
+                target(quantile(0.99, f"namespace_{kind.family}", "namespace", network), "{{namespace}}"),
+                links=to_namespace) for kind in MORE_KINDS),
         graph("Path by peer class, median", "A class that rises alone is that network; all of them, the node's own.",
               target(quantile(0.5, f"namespace_{FLOOR}", "peer", network), "{{peer}}")),
         heat_map("All samples of data", "Samples in a second, by time.", f"namespace_{RTT}", network),
@@ -217,6 +242,8 @@ def namespace():
               target(quantile(0.99, RTT, by_pod, pod), "{{pod}}"), links=to_pod),
         graph("Handshakes by pod, p99, network leg", "SYN to SYN-ACK.",
               target(quantile(0.99, HANDSHAKE, by_pod, network), "{{pod}}"), links=to_pod),
+        *(graph(f"{kind.title} by pod, p99, network leg", kind.help,
+                target(quantile(0.99, kind.family, by_pod, network), "{{pod}}"), links=to_pod) for kind in MORE_KINDS),
         graph("Path by peer class, median, network leg", "Of the namespace, with pods that are gone.",
               target(quantile(0.5, f"namespace_{FLOOR}", "peer", network), "{{peer}}")),
         heat_map("Samples of data, network leg", "Of the namespace, in a second.", f"namespace_{RTT}", network),
@@ -244,6 +271,7 @@ def pod():
         *legs("Data", "From data to its acknowledgement: what the application feels.", RTT, (0.5, 0.9, 0.99), this),
         *legs("Path", "The smallest time of each connection in 10 s: without anybody's waiting.", FLOOR, (0.5, 0.99), this),
         *legs("Handshakes", "SYN to SYN-ACK, and SYN-ACK to ACK.", HANDSHAKE, (0.5, 0.99), this),
+        *(one for kind in MORE_KINDS for one in legs(kind.title, kind.help, kind.family, (0.5, 0.99), this)),
         *(heat_map(f"Samples of data, {leg} leg", "In a second.", RTT, f'{this}, leg="{leg}"') for leg in ("network", "pod")),
         graph("Path by peer class, median", "Network leg.",
               target(quantile(0.5, FLOOR, "peer", f'{this}, leg="network"'), "{{peer}}")),

@@ -40,7 +40,7 @@ struct Maps {
 
     static Result<Maps> open(const Pins &pins);
 
-    // What was left out so far, for this reason; and some more, beside programs that count the same.
+    // What was left out so far, for this reason; and adding to it, while programs do the same.
     std::uint64_t dropped(podrtt_drop drop) const;
     void add_dropped(podrtt_drop drop, std::uint64_t times) const;
 

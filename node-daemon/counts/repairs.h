@@ -11,7 +11,7 @@ namespace podrtt
 
 // What the daemon has set right.
 enum class Repair {
-    adopted,      // a pod that no plugin had told of
+    adopted,      // a pod that no plugin had reported
     attached,     // programs that were missing, or not in front
     moved_inside, // a pod of which only one direction was seen at the host veth
     collected,    // a pod that was gone without DEL

@@ -21,7 +21,7 @@ bool is_to_total(const podrtt_journal &entry)
     return entry.move == PODRTT_MOVE_TO_TOTAL || entry.move == PODRTT_MOVE_LAYOUT_TOTAL;
 }
 
-// Deletes from a map that another layout has pinned. What is not there any more is no error.
+// Deletes from a map that another layout has pinned. What is gone already is not an error.
 template <typename Table, typename Key>
 Result<void> erase_in_layout(const Pins &pins, const podrtt_journal &entry, const char *name,
                              const Key &key)
@@ -90,7 +90,7 @@ Result<void> move_to_pod(Maps &maps, const Pins &pins, podrtt_journal entry,
     return move(maps, pins, entry, maps.histograms, entry.to_pod, histogram);
 }
 
-// To `own`, a place of the namespace's own, or that of all for whom there is none.
+// To `own`, the namespace's total; if there is no room for it, to the total of all others.
 Result<void> move_to_total(Maps &maps, const Pins &pins, podrtt_journal entry, const podrtt_total_key &own,
                            const podrtt_histogram &histogram)
 {

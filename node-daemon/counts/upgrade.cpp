@@ -132,7 +132,7 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
         if (!pod)
             return std::unexpected(pod.error());
         if (!*pod)
-            continue; // of a pod that nobody has told of
+            continue; // of a pod without a record
         auto remains = record_gone_pod(maps.pods, maps.settings, **pod);
         if (!remains)
             return std::unexpected(remains.error());

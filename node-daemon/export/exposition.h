@@ -62,7 +62,7 @@ public:
 };
 
 // Protocol buffers (io.prometheus.client, delimited), with native histograms that hold exactly
-// the kernel's buckets, and the classic ones beside them for who does not know native ones.
+// the kernel's buckets, and the classic ones as well, for scrapers that do not know native ones.
 class ProtobufExposition : public Exposition
 {
 public:

@@ -154,7 +154,7 @@ Result<Json> parse(const std::string &text)
     return json;
 }
 
-// Keeps whoever edits text from harm: the result must be what an edit of the values gives.
+// Guards the editing of text: the result must be what an edit of the values gives.
 Result<std::string> checked(std::string text, const Json &expected)
 {
     if (Json::parse(text, nullptr, false) != expected)

@@ -16,7 +16,7 @@
 namespace podrtt
 {
 
-// Keeps the plugin in the chain while others write the list anew, as Azure's CNS does whenever it
+// Keeps the plugin in the chain while others rewrite the list, as Azure's CNS does whenever it
 // starts. Never takes it away: an upgrade and a reboot look like an end.
 class Keeper
 {
@@ -30,7 +30,7 @@ public:
     int fd() const { return inotify_.get(); }
 
     // Does what is missing, if anything has changed; what fails is logged once, and tried again the next
-    // time. Not more than five times a second, whoever writes the list anew. Returns whether the plugin is
+    // time. At most five times a second. Returns whether the plugin is
     // in place.
     bool ensure(Clock::time_point now);
 

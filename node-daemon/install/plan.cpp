@@ -108,7 +108,7 @@ Result<void> plan_list(const fs::path &path, const std::string &text, const Resu
 
 Result<void> plan_entry(const InstallOptions &options, FileChanges &changes)
 {
-    // First, for it may take its time, and the list should be read, changed and written at once.
+    // First, because it may take a while, and the list should be read, changed and written at once.
     const bool loads = options.drop_in || loads_drop_ins(options.runtime);
     auto path = find_conflist(options.conf_dir);
     if (!path)

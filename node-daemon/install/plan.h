@@ -18,8 +18,8 @@ struct InstallOptions {
     std::filesystem::path conf_dir = "/etc/cni/net.d";
     std::filesystem::path bin_dir = "/opt/cni/bin";
     std::filesystem::path plugin; // to be copied; empty: the one beside this executable
-    // A file of its own below <conf_dir>/<network>/, instead of an entry in the list, which others may
-    // write over. Also done where `runtime` is an executable that is known to load such files.
+    // A separate file below <conf_dir>/<network>/, instead of an entry in the list, which others may
+    // overwrite. Also done where `runtime` is an executable that is known to load such files.
     bool drop_in = false;
     std::filesystem::path runtime = "/usr/bin/containerd";
     bool dry_run = false;          // only show what would change

@@ -11,7 +11,7 @@
 namespace podrtt
 {
 
-// What the kernel tells of changes to interfaces, their qdiscs and their filters (rtnetlink),
+// Changes to interfaces, their qdiscs and their filters, as the kernel reports them (rtnetlink),
 // in the network namespace that the calling thread was in when it was opened. Not
 // thread-safe.
 class LinkEvents

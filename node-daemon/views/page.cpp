@@ -45,8 +45,8 @@ std::string node_name()
     return uname(&name) == 0 ? name.nodename : "";
 }
 
-// Strings of the runtime are checked where they are taken in; what is no UTF-8 all the same must not
-// be in the way of everything else.
+// Strings of the runtime are checked where they come in. One that is not UTF-8 must not hide everything
+// else.
 std::string dump(const Json &json)
 {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);

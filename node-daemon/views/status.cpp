@@ -81,7 +81,7 @@ void print_text(const Status &status, std::ostream &out)
     const auto attached = std::ranges::count_if(status.pods, &PodStatus::attached);
     fmt::print(out, layout, "version", version);
     fmt::print(out, layout, "daemon",
-               status.daemon_runs ? "runs" : "does not run; pods are measured all the same");
+               status.daemon_runs ? "runs" : "does not run; pods are still measured");
     fmt::print(out, layout, "plugin", status.plugin_in_place ? "installed" : "not installed");
     fmt::print(out, layout, "pods",
                fmt::format("{} measured, {} not", attached, std::ssize(status.pods) - attached));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What podrtt does on this node, as somebody beside the daemon finds it: in the pins, the kernel and
+// What podrtt does on this node, as another process than the daemon finds it: in the pins, the kernel and
 // the runtime's directories. Changes nothing.
 #pragma once
 

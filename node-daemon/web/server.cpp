@@ -139,7 +139,7 @@ Result<Fd> listen_on(const std::string &address)
     return fd;
 }
 
-// Each connection has credentials of its own; the library wants some for all.
+// Each connection gets its own credentials; the library asks for some that all share.
 int no_certificate(gnutls_session_t /*session*/, const gnutls_cert_retr_st * /*info*/,
                    gnutls_pcert_st ** /*certs*/, unsigned * /*count*/, gnutls_ocsp_data_st ** /*ocsp*/,
                    unsigned * /*ocsp_count*/, gnutls_privkey_t * /*key*/, unsigned * /*flags*/)

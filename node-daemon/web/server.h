@@ -34,7 +34,7 @@ struct Reply {
 // Called in several threads at a time.
 using Handler = std::function<Reply(const Request &)>;
 
-// Works in threads of its own, until it is destroyed.
+// Starts threads, which end when it is destroyed.
 class Server
 {
 public:

@@ -126,7 +126,7 @@ void read_all(const YAML::Node &root, const std::filesystem::path &directory, We
 
 std::string decode_base64(std::string_view text)
 {
-    // The function only reads what it is told of.
+    // The function only reads it.
     const gnutls_datum_t encoded = {
         reinterpret_cast<unsigned char *>(const_cast<char *>(text.data())), // NOLINT
         static_cast<unsigned>(text.size())};

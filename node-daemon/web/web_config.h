@@ -29,11 +29,11 @@ struct TlsConfig {
 struct WebConfig {
     std::optional<TlsConfig> tls;             // else plain HTTP
     std::map<std::string, std::string> users; // to bcrypt hashes of their passwords; none: everybody
-    std::vector<std::string> open_paths;      // for everybody all the same
+    std::vector<std::string> open_paths;      // for everybody, users or not
 };
 
 // Relative paths in the file begin at its directory. A key that is not known is an error, for it
-// may be one that should keep somebody out; all mistakes are told of at once.
+// may be one that should keep somebody out; all mistakes are reported together.
 Result<WebConfig> read_web_config(const std::filesystem::path &path);
 
 // Whether the value of an Authorization header (RFC 7617) is that of one of the users. Takes the

@@ -113,7 +113,8 @@ TEST(Add, WithoutADaemonFailsIfThePolicyIsClosed)
     Json error = Json::parse(answer.out);
     EXPECT_EQ(error["code"], 100);
     EXPECT_EQ(error["cniVersion"], "0.3.0");
-    EXPECT_THAT(error["details"].get<std::string>(), HasSubstr("/nonexistent/podrtt/" PODRTT_LAYOUT_DIR "/pods"));
+    EXPECT_THAT(error["details"].get<std::string>(),
+                HasSubstr("/nonexistent/podrtt/" PODRTT_LAYOUT_DIR "/pods"));
 }
 
 TEST(Add, WithAHostileNameFailsOpenAndPrintsNoneOfIt)

@@ -37,7 +37,8 @@ protected:
         podrtt_pod pod = {};
         name_space.copy(pod.name_space, sizeof(pod.name_space) - 1);
         name.copy(pod.name, sizeof(pod.name) - 1);
-        std::string("sandbox" + std::to_string(++sandboxes)).copy(pod.container_id, sizeof(pod.container_id) - 1);
+        std::string("sandbox" + std::to_string(++sandboxes))
+            .copy(pod.container_id, sizeof(pod.container_id) - 1);
         std::string("eth0").copy(pod.ifname, sizeof(pod.ifname) - 1);
         pod.created = sandboxes;
         pod.deleted = deleted;

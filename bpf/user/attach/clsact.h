@@ -16,7 +16,7 @@ namespace podrtt::attach
 {
 
 // "podr" and the next: not 1, which Cilium and others take for theirs. Two, so that a
-// filter can be put before another of its own priority.
+// filter can be put before another of the same priority.
 inline constexpr std::uint32_t own_handles[] = {0x706f6472, 0x706f6473};
 
 // The kind of the qdisc in clsact's place: "clsact", "ingress", or empty.

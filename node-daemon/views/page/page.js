@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The live page: asks podrttd for its histograms again and again, and shows what has come in between.
+// The live page: asks podrttd for its histograms every two seconds, and shows what has come in between.
 "use strict";
 
 const INTERVAL_MS = 2000;
 const KEPT_MS = 120000; // what the pictures show
 const WINDOW_MS = 60000; // what the figures are of
 
-// Buckets are those of a Prometheus native histogram of schema 3, from 2^-20 s on: see bpf/podrtt.h.
-const FIRST_EXPONENT = -20;
-const PER_OCTAVE = 8;
-const BUCKETS = 1 + 26 * PER_OCTAVE;
-// Of the pictures: half an octave a row, from 2^-16 to 2^3 s.
-const LOWEST = 4 * PER_OCTAVE;
-const PER_ROW = PER_OCTAVE / 2;
+// Of the heat maps: half an octave a row, from 2^-16 to 2^3 s.
+const LOWEST_EXPONENT = -16;
 const ROWS = 38;
 const WIDTH = 180;
 
-const KINDS = ["data", "handshake", "floor"];
+// What podrttd says of its buckets and of what it times; the first kind is shown in full.
+let buckets = { count: 0, first_exponent: 0, per_octave: 1 };
+let kinds = [];
+
+const figures = () => ["p50", "p99", ...kinds.slice(1).map(({ name }) => name), "rate"];
 
 // Histograms come, and are kept, as what is in them: [bucket, count, bucket, count, …].
 const eachPair = (pairs, visit) => {
@@ -31,7 +30,7 @@ const total = (pairs) => {
 };
 
 // What has come between two answers; nothing where counts go back, which they only do if another daemon
-// has begun to count anew.
+// has begun at 0.
 const difference = (now, before) => {
   const known = new Map();
   eachPair(before, (bucket, count) => known.set(bucket, count));
@@ -47,20 +46,20 @@ const difference = (now, before) => {
 };
 
 const sumOf = (histograms) => {
-  const buckets = new Float64Array(BUCKETS);
-  for (const pairs of histograms) eachPair(pairs, (bucket, count) => (buckets[bucket] += count));
-  return buckets;
+  const sum = new Float64Array(buckets.count);
+  for (const pairs of histograms) eachPair(pairs, (bucket, count) => (sum[bucket] += count));
+  return sum;
 };
 
 // As quantile() in bpf/user/histogram.h. Seconds; NaN without samples.
-const quantile = (buckets, q) => {
-  const count = buckets.reduce((sum, more) => sum + more, 0);
+const quantile = (counts, q) => {
+  const count = counts.reduce((sum, more) => sum + more, 0);
   if (count === 0) return NaN;
   const rank = q * count;
   let bucket = 0;
   let below = 0;
-  while (below + buckets[bucket] < rank || buckets[bucket] === 0) below += buckets[bucket++];
-  return 2 ** (FIRST_EXPONENT + (bucket - 1 + (rank - below) / buckets[bucket]) / PER_OCTAVE);
+  while (below + counts[bucket] < rank || counts[bucket] === 0) below += counts[bucket++];
+  return 2 ** (buckets.first_exponent + (bucket - 1 + (rank - below) / counts[bucket]) / buckets.per_octave);
 };
 
 const duration = (seconds) => {
@@ -77,26 +76,25 @@ const style = (name) => getComputedStyle(document.documentElement).getPropertyVa
 class Leg {
   constructor() {
     this.counted = null;
-    this.intervals = []; // {from, to, data, handshake, floor}; ms of performance.now()
+    this.intervals = []; // {from, to, and a histogram for each kind}; ms of performance.now()
     this.figures = {};
   }
 
-  take(kinds, from, to) {
+  take(histograms, from, to) {
     if (this.counted) {
       const interval = { from, to };
-      for (const kind of KINDS) interval[kind] = difference(kinds[kind] ?? [], this.counted[kind] ?? []);
+      for (const { name } of kinds) interval[name] = difference(histograms[name] ?? [], this.counted[name] ?? []);
       this.intervals.push(interval);
     }
     while (this.intervals.length && this.intervals[0].to < to - KEPT_MS) this.intervals.shift();
-    this.counted = kinds;
+    this.counted = histograms;
     const recent = this.intervals.filter((interval) => interval.to > to - WINDOW_MS);
     this.figures = {
-      p50: this.figure(recent, "data", 0.5),
-      p99: this.figure(recent, "data", 0.99),
-      floor: this.figure(recent, "floor", 0.5),
-      handshake: this.figure(recent, "handshake", 0.5),
+      p50: this.figure(recent, kinds[0].name, 0.5),
+      p99: this.figure(recent, kinds[0].name, 0.99),
       rate: { value: this.rate(recent), old: false },
     };
+    for (const { name } of kinds.slice(1)) this.figures[name] = this.figure(recent, name, 0.5);
   }
 
   // Of the last minute; else of all time, which is then said to be old.
@@ -108,7 +106,7 @@ class Leg {
 
   rate(recent) {
     if (!recent.length) return NaN;
-    const samples = recent.reduce((sum, interval) => sum + total(interval.data), 0);
+    const samples = recent.reduce((sum, interval) => sum + total(interval[kinds[0].name]), 0);
     return (samples * 1000) / (recent.at(-1).to - recent[0].from);
   }
 }
@@ -129,12 +127,12 @@ class Pod {
   }
 
   take(legs, from, to) {
-    for (const [name, kinds] of Object.entries(legs)) {
+    for (const [name, histograms] of Object.entries(legs)) {
       if (!this.legs.has(name)) {
         this.legs.set(name, new Leg());
         this.addRow(name);
       }
-      this.legs.get(name).take(kinds, from, to);
+      this.legs.get(name).take(histograms, from, to);
     }
   }
 
@@ -144,7 +142,7 @@ class Pod {
     if (this.rows.size === 0) row.append(this.heading);
     row.insertCell().textContent = leg;
     const cells = {};
-    for (const figure of ["p50", "p99", "floor", "handshake", "rate"]) {
+    for (const figure of figures()) {
       cells[figure] = row.insertCell();
       cells[figure].className = "number";
       cells[figure].dataset.figure = figure;
@@ -188,11 +186,11 @@ class Pod {
 
 const xOf = (time, now) => WIDTH * (1 - (now - time) / KEPT_MS);
 
-// The p99 of each interval, on a logarithmic scale of its own.
+// The p99 of each interval, on a logarithmic scale for each picture.
 function drawSpark(canvas, leg, now) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const points = leg.intervals.map(({ to, data }) => [xOf(to, now), quantile(sumOf([data]), 0.99)]);
+  const points = leg.intervals.map((interval) => [xOf(interval.to, now), quantile(sumOf([interval[kinds[0].name]]), 0.99)]);
   const known = points.map(([, value]) => value).filter((value) => !Number.isNaN(value));
   const text = known.length
     ? `p99 between ${duration(Math.min(...known))} and ${duration(Math.max(...known))}`
@@ -225,10 +223,11 @@ function drawSpark(canvas, leg, now) {
 function drawHeat(canvas, leg, now) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const columns = leg.intervals.map(({ data }) => {
+  const lowest = (LOWEST_EXPONENT - buckets.first_exponent) * buckets.per_octave;
+  const columns = leg.intervals.map((interval) => {
     const rows = new Float64Array(ROWS);
-    eachPair(data, (bucket, count) => {
-      rows[Math.min(ROWS - 1, Math.max(0, Math.floor((bucket - LOWEST - 1) / PER_ROW)))] += count;
+    eachPair(interval[kinds[0].name], (bucket, count) => {
+      rows[Math.min(ROWS - 1, Math.max(0, Math.floor(((bucket - lowest - 1) * 2) / buckets.per_octave)))] += count;
     });
     return rows;
   });
@@ -273,7 +272,39 @@ function arrange() {
   });
 }
 
+// A column for each kind but the first, before the rate.
+function learn(answer) {
+  if (kinds.length) return;
+  buckets = answer.buckets;
+  kinds = answer.kinds;
+  const rate = document.querySelector('[data-order="rate"]').closest("th");
+  for (const { name, title, help } of kinds.slice(1)) {
+    const heading = document.createElement("th");
+    heading.scope = "col";
+    heading.className = "number";
+    heading.dataset.figure = name;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.order = name;
+    button.title = `Median. ${help}`;
+    button.textContent = title;
+    heading.append(button);
+    rate.before(heading);
+  }
+  listenToHeadings();
+}
+
+// What is switched off has no column.
+function hideEmptyColumns() {
+  for (const { name } of kinds.slice(1)) {
+    const measured = [...pods.values()].some((pod) =>
+      [...pod.legs.values()].some((leg) => !Number.isNaN(leg.figures[name].value)));
+    for (const cell of document.querySelectorAll(`[data-figure="${name}"]`)) cell.hidden = !measured;
+  }
+}
+
 function take(answer, from, to) {
+  learn(answer);
   element("node").textContent = `${answer.node}, ${answer.version}`;
   const present = new Set();
   for (const { namespace, pod, legs } of answer.pods) {
@@ -293,6 +324,7 @@ function take(answer, from, to) {
     pod.body.remove();
     pods.delete(key);
   }
+  hideEmptyColumns();
   const unmeasured = answer.unmeasured.map(({ namespace, pod, reason }) => `${namespace}/${pod} (${reason})`);
   element("unmeasured").hidden = unmeasured.length === 0;
   element("unmeasured").textContent = `Not measured: ${unmeasured.join(", ")}`;
@@ -320,21 +352,24 @@ async function refresh() {
     const what = pods.size === 1 ? "1 row" : `${pods.size} rows`;
     say(pods.size ? `${what}, ${new Date().toLocaleTimeString()}` : "No samples yet", false);
   } catch (error) {
-    say(`podrttd does not answer: ${error.message}; what is shown is old`, true);
+    say(`podrttd does not answer: ${error.message}; this is what it said last`, true);
   }
   setTimeout(refresh, INTERVAL_MS);
 }
 
-for (const button of document.querySelectorAll("th button")) {
+function listenToHeadings() {
+  const buttons = document.querySelectorAll("th button");
   const mark = () => {
-    for (const other of document.querySelectorAll("th button")) other.setAttribute("aria-pressed", other.dataset.order === order);
+    for (const button of buttons) button.setAttribute("aria-pressed", button.dataset.order === order);
   };
-  button.addEventListener("click", () => {
-    order = button.dataset.order;
-    mark();
-    arrange();
-  });
+  for (const button of buttons)
+    button.addEventListener("click", () => {
+      order = button.dataset.order;
+      mark();
+      arrange();
+    });
   mark();
 }
+
 element("filter").addEventListener("input", arrange);
 refresh();
