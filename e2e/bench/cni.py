@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a call of the plugin costs beside the reference plugins of Debian: wall time of ADD and
 DEL, and how long the kernel's lock of network configuration (RTNL) is held, for which all
-pods that are being created wait. Run by hack/bench, inside e2e/isolate."""
+pods that are being created wait. Run by hack/bench, inside e2e/rig/isolate."""
 
 import argparse
 import ctypes

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the BPF programs cost: nanoseconds a packet above an empty program on the same hook,
-and throughput with podrtt on against off. Run by hack/bench, inside e2e/isolate."""
+and throughput with podrtt on against off. Run by hack/bench, inside e2e/rig/isolate."""
 
 import argparse
 import ctypes
@@ -22,7 +22,7 @@ PROGRAMS = {
     "lookup": {hook: BASELINE / f"lookup_{way}" for hook, way in HOOKS.items()},
     "podrtt": {hook: PINS / f"podrtt_{way}" for hook, way in HOOKS.items()},
 }
-HOST, POD = "pod0", "pod"
+HOST, POD, POD_ID = "pod0", "pod", 7
 
 # name: which load, how many connections (or SYNs a second), and what to set before
 TRAFFIC = {
@@ -71,7 +71,7 @@ def detach():
 def attach(name):
     for hook, pin in PROGRAMS[name].items():
         run("tc", "filter", "replace", "dev", HOST, hook, "pref", "10", "handle", "7", "protocol", "all", "bpf",
-            "direct-action", "object-pinned", pin)
+            "direct-action", "object-pinned", pin, "flowid", f"1:{POD_ID}")
 
 
 def load_command(load, peer, number, seconds):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A full node for a while: many pods and connections, scrapes, and pods that come and go. Reports
 what the daemon costs, and whether a count was lost or anything left behind. Run by hack/soak,
-inside e2e/isolate."""
+inside e2e/rig/isolate."""
 
 import argparse
 import itertools

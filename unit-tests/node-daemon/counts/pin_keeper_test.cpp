@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/counts/pin_keeper.h"
 
-#include <sys/mount.h>
 #include <unistd.h>
 
-#include "node-daemon/counts/bpffs.h"
 #include "unit-tests/support/pinned_maps.h"
 
 namespace podrtt
@@ -41,16 +39,6 @@ TEST_F(Pinned, PinsAgainWhatSomebodyRemoved)
     std::filesystem::remove_all(pins_.directory().parent_path());
     EXPECT_EQ(keeper_.restore(), true);
     EXPECT_EQ(created_of_pod_7(), 42u);
-}
-
-TEST(Bpffs, IsFoundOrRefusedByName)
-{
-    EXPECT_TRUE(is_on_bpffs("/sys/fs/bpf/not/there/yet"));
-    EXPECT_FALSE(is_on_bpffs("/tmp/x"));
-    EXPECT_EQ(ensure_bpffs("/sys/fs/bpf/x"), false);
-    auto elsewhere = ensure_bpffs("/tmp/x");
-    ASSERT_FALSE(elsewhere);
-    EXPECT_NE(elsewhere.error().message().find("/tmp/x"), std::string::npos);
 }
 
 } // namespace

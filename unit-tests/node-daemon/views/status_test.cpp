@@ -5,7 +5,6 @@
 
 #include <sstream>
 
-#include "node-daemon/views/doctor.h"
 #include "unit-tests/support/pinned_maps.h"
 
 namespace podrtt
@@ -46,15 +45,6 @@ TEST_F(NodeStatus, SaysWhichPodsAreNotMeasured)
     ASSERT_TRUE(podrtt::status(pins_, {.installation = nowhere_, .json = false}, out));
     EXPECT_THAT(out.str(), HasSubstr("not measured: shop/web"));
     EXPECT_THAT(out.str(), HasSubstr("podrtt_unmeasured_adds_total{reason=\"failed\"} 2"));
-}
-
-TEST_F(NodeStatus, DoctorFailsAndSaysWhatToDo)
-{
-    std::ostringstream out;
-    EXPECT_FALSE(doctor(pins_, {.installation = nowhere_}, out));
-    EXPECT_THAT(out.str(), HasSubstr("FAIL  podrttd does not run"));
-    EXPECT_THAT(out.str(), HasSubstr("-> "));
-    EXPECT_THAT(out.str(), HasSubstr("podrtt_unmeasured_adds_total"));
 }
 
 } // namespace

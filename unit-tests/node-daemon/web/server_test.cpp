@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node-daemon/web/server.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bpf/user/fd.h"
+#include "node-daemon/web/tls.h"
+
+namespace podrtt
+{
+namespace
+{
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// A port that was free a moment ago.
+std::uint16_t free_port()
+{
+    const Fd fd(socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr *>(&address), size), 0);
+    EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr *>(&address), &size), 0);
+    return ntohs(address.sin_port);
+}
+
+class Serving : public testing::Test
+{
+protected:
+    Result<Server> start()
+    {
+        return Server::start("127.0.0.1:" + std::to_string(port_), {}, [](const Request &request) {
+            Reply reply;
+            reply.text = request.path + " " + request.accept;
+            reply.headers = {{"X-Test", "1"}};
+            if (request.path == "/large")
+                reply.answer = std::make_shared<const Answer>(
+                    "text/x", std::vector<std::string>(1000, std::string(1000, 'x')));
+            return reply;
+        });
+    }
+
+    std::string ask(const std::string &request) const
+    {
+        const Fd fd(socket(AF_INET, SOCK_STREAM, 0));
+        sockaddr_in address = {};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(port_);
+        EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)), 0);
+        const std::string text =
+            request + " HTTP/1.1\r\nHost: x\r\nAccept: a/b\r\nConnection: close\r\n\r\n";
+        EXPECT_EQ(write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        std::string answer;
+        char piece[4096];
+        for (ssize_t size = 0; (size = read(fd.get(), piece, sizeof(piece))) > 0;)
+            answer.append(piece, static_cast<std::size_t>(size));
+        return answer;
+    }
+
+    const std::uint16_t port_ = free_port();
+};
+
+TEST_F(Serving, PassesTheRequestOnAndSendsTheReply)
+{
+    auto server = start();
+    ASSERT_TRUE(server) << server.error().message();
+    EXPECT_THAT(ask("GET /path"), HasSubstr("X-Test: 1\r\n"));
+    EXPECT_THAT(ask("GET /path"), HasSubstr("/path a/b"));
+    EXPECT_EQ(ask("GET /large").size() - ask("HEAD /large").size(), 1'000'000u);
+}
+
+TEST_F(Serving, OnlyReads)
+{
+    auto server = start();
+    ASSERT_TRUE(server);
+    EXPECT_THAT(ask("POST /path"), StartsWith("HTTP/1.1 405"));
+}
+
+TEST_F(Serving, NamesAnAddressThatIsNone)
+{
+    for (const char *address : {"nonsense", "127.0.0.1", "127.0.0.1:", ":1", "127.0.0.1:http"}) {
+        auto server = Server::start(address, {}, {});
+        ASSERT_FALSE(server) << address;
+        EXPECT_THAT(server.error().message(), HasSubstr(address));
+    }
+}
+
+TEST(Tls, FilesThatAreMissingAreNamed)
+{
+    auto credentials = read_tls_credentials(
+        {.certificate = "/nonexistent.crt", .key = "/nonexistent.key", .client_ca = ""});
+    ASSERT_FALSE(credentials);
+    EXPECT_THAT(credentials.error().message(), HasSubstr("/nonexistent.crt"));
+}
+
+} // namespace
+} // namespace podrtt
