@@ -140,7 +140,7 @@ std::optional<std::uint32_t> Attacher::pod_on(const InterfaceView &view) const
         for (const TcxProgram &program : view.at(hook).tcx)
             if (program.ours())
                 if (auto id = tcx_pods_.lookup(static_cast<std::uint32_t>(view.ifindex)); id && *id)
-                    return **id;
+                    return *id;
         for (const Filter &filter : view.at(hook).filters)
             if (filter.ours() && filter.classid >> 16 == owner_ && filter.classid & PODRTT_MAX_POD_ID)
                 return filter.classid & PODRTT_MAX_POD_ID;
