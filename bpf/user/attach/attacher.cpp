@@ -21,6 +21,10 @@ namespace
 
 using Action = Step::Action;
 
+// The plugin and the daemon may attach to one interface at the same time. Each step (the qdisc, and
+// a filter in each direction) can find what the other has just made; then all is looked at again.
+constexpr int max_attempts = 5;
+
 Hook opposite(Hook hook)
 {
     return hook == Hook::ingress ? Hook::egress : Hook::ingress;
@@ -224,12 +228,14 @@ Result<podrtt_attach> Attacher::attach_once(const InterfaceView &view, std::uint
 Result<podrtt_attach> Attacher::attach(const InterfaceView &view, std::uint32_t id, podrtt_attach form)
 {
     auto attached = attach_once(view, id, form);
-    if (attached || attached.error().code != EEXIST)
-        return attached;
-    // The plugin and the daemon may do this at the same time: the second finds what the first has
-    // attached, and looks again.
-    auto again = observe(view.ifindex);
-    return again ? attach_once(*again, id, form) : std::unexpected(again.error());
+    for (int attempt = 1; !attached && attached.error().code == EEXIST && attempt < max_attempts;
+         attempt++) {
+        auto again = observe(view.ifindex);
+        if (!again)
+            return std::unexpected(again.error());
+        attached = attach_once(*again, id, form);
+    }
+    return attached;
 }
 
 Result<void> Attacher::attach_inside(std::uint32_t id, const podrtt_pod &pod)
@@ -238,7 +244,7 @@ Result<void> Attacher::attach_inside(std::uint32_t id, const podrtt_pod &pod)
     if (!inside)
         return std::unexpected(inside.error());
     Result<void> attached;
-    for (int attempt = 0; attempt < 2; attempt++) { // as in attach()
+    for (int attempt = 0; attempt < max_attempts; attempt++) {
         auto view = attach::observe(inside->netlink, inside->ifindex);
         if (!view)
             return std::unexpected(view.error());
