@@ -7,6 +7,9 @@
  * is worth least makes room. So nearly every flow is in the first place that is looked at,
  * and what a packet needs lies in neighbouring cache lines, behind no pointer.
  *
+ * A pod that holds half of the places in reach, or more, makes room itself: whatever connections one
+ * pod opens, and whoever answers them, others keep theirs.
+ *
  * Nothing is locked. A CPU that takes a place marks it by compare-and-swap, so that it is the only
  * one, and writes the pod id last, so that no other finds half a key. A CPU that is at work on a
  * flow while that makes room, as may happen in any table that evicts, writes into its
@@ -17,6 +20,7 @@
 
 #include "bpf/drop.bpf.h"
 #include "bpf/floor.bpf.h"
+#include "bpf/histogram_math.h"
 
 /* The connections of all pods. Nobody maps it into memory, but of a map that can be the first
  * value begins a page, so that no two flows share a cache line. */
@@ -148,7 +152,7 @@ static __always_inline __u32 state_of_key(const struct podrtt_flow_key *key)
     return (__u32)id_word(key);
 }
 
-#define BUSY_WORTH (~0ull)
+#define BUSY_WORTH (1ull << 58)
 
 /* What keeps a flow in its place. A free place is worth nothing; a flow without samples less
  * than one with, so that floods and scans push out each other; of others the one whose
@@ -167,32 +171,64 @@ static __always_inline __u64 flow_worth(struct podrtt_flow *flow, __u16 now)
     return 1 + ((__u64)has_samples(flow) << 48) + ((__u64)tick << 16) + (__u16)~idle_time(flow, now);
 }
 
-struct candidate {
-    __u32 place;
-    __u64 worth;
+/* A place's worth, and behind it which of the places in reach it is: so that the least of two is
+ * found without a branch, of which the verifier would follow both ways for each place. */
+#define REACH (2 * PODRTT_FLOW_WAYS)
+#define RANK(worth, index) ((worth) * REACH + (index))
+#define RANK_BUSY RANK(BUSY_WORTH, 0)
+
+/* A pod that holds this many of the places in reach makes room among its own, so that a flood of
+ * one pod's connections does not cost the other pods their flows. Few, because a pod with none in
+ * reach has to be able to take a place from another. */
+#define FAIR_SHARE (PODRTT_FLOW_WAYS / 2)
+
+/* Below 2^63. */
+static __always_inline __u64 lesser(__u64 a, __u64 b)
+{
+    return b + ((a - b) & (0 - (__u64)podrtt_is_above(b, a)));
+}
+
+/* Of the places in reach: the one that is worth least, the same of those of one pod, and how many
+ * these are. */
+struct choice {
+    __u64 of_all;
+    __u64 of_pod;
+    __u64 held_by_pod;
 };
 
-static __always_inline void consider(__u32 set_number, __u16 now, struct candidate *least)
+static __always_inline void consider(__u64 hash, __u32 set_number, __u32 first, __u16 now, __u16 pod,
+                                     struct choice *choice)
 {
     struct podrtt_flow_set *set = bpf_map_lookup_elem(&flows, &set_number);
 
     if (!set)
         return;
-    for (__u32 i = 0; i < PODRTT_FLOW_WAYS && least->worth; i++) {
-        __u64 worth = flow_worth(&set->way[i], now);
-        if (worth < least->worth)
-            *least = (struct candidate){set_number * PODRTT_FLOW_WAYS + i, worth};
+    for (__u32 i = 0; i < PODRTT_FLOW_WAYS; i++) {
+        __u64 rank = hide_from_verifier(RANK(flow_worth(&set->way[i], now), first + i), hash);
+        __u64 other = (__u16)READ_ONCE(*flow_state(&set->way[i])) ^ pod; /* 0: the pod's own */
+        __u64 own = (other - 1) >> 63;
+
+        choice->of_all = lesser(rank, choice->of_all);
+        choice->of_pod = lesser(own * rank + (1 - own) * RANK_BUSY, choice->of_pod);
+        choice->held_by_pod += own;
     }
 }
 
-/* The place for a new flow. Not static, as above. */
-__noinline __u32 choose_place(__u64 hash, __u32 now)
+/* The place for a new flow of a pod. Not static, as above. */
+__noinline __u32 choose_place(__u64 hash, __u32 now, __u32 pod)
 {
-    struct candidate least = {NO_PLACE, BUSY_WORTH};
+    struct choice choice = {RANK_BUSY, RANK_BUSY, 0};
 
-    consider(first_set(hash), now, &least);
-    consider(second_set(hash), now, &least);
-    return least.place;
+    consider(hash, first_set(hash), 0, now, pod, &choice);
+    consider(hash, second_set(hash), PODRTT_FLOW_WAYS, now, pod, &choice);
+    __u64 rank = choice.of_all;
+    if (rank >= REACH && choice.held_by_pod >= FAIR_SHARE) /* none is free */
+        rank = choice.of_pod;
+    if (rank >= RANK_BUSY)
+        return NO_PLACE;
+    __u32 index = rank % REACH;
+    __u32 set_number = index < PODRTT_FLOW_WAYS ? first_set(hash) : second_set(hash);
+    return set_number * PODRTT_FLOW_WAYS + index % PODRTT_FLOW_WAYS;
 }
 
 /* Gives a flow a place; NULL if another CPU takes that place at this moment. What the flow
@@ -200,7 +236,7 @@ __noinline __u32 choose_place(__u64 hash, __u32 now)
 static __noinline struct podrtt_flow *create_flow(const struct podrtt_flow_key *key, __u64 hash, __u8 peer)
 {
     __u16 now = clock_jiffies();
-    struct podrtt_flow *flow = flow_at(choose_place(hash, now));
+    struct podrtt_flow *flow = flow_at(choose_place(hash, now, key->pod));
 
     if (!flow)
         return NULL;

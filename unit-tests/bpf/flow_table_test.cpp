@@ -6,6 +6,7 @@
 #include <barrier>
 #include <thread>
 
+#include "bpf/user/histogram.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
@@ -47,7 +48,7 @@ protected:
 
     void reset(std::uint64_t at, std::uint16_t port)
     {
-        traffic_.pass(at, {.way = out, .flags = RST, .seq = 1100, .pod_port = port});
+        traffic_.pass(at, {.way = out, .flags = RST, .seq = 1000, .pod_port = port});
     }
 
     std::uint64_t samples(podrtt_kind kind) { return traffic_.samples()[{PODRTT_LEG_NETWORK, kind}].count; }
@@ -95,6 +96,50 @@ TEST_F(FlowTable, ManyUnansweredConnectionsPushOutNoneThatIsMeasured)
     EXPECT_EQ(traffic_.flows(), capacity);
     EXPECT_EQ(pushed_out(), measured + flood - capacity);
 }
+
+// Whatever one pod does, answered or not, another's connections stay.
+class Flood : public FlowTable, public testing::WithParamInterface<const char *>
+{
+};
+
+TEST_P(Flood, OfOnePodLeavesAnothersConnections)
+{
+    constexpr std::uint16_t measured = 100, flood = 60'000;
+    constexpr std::uint16_t hostile = Traffic::pod_id + 1;
+    const std::string kind = GetParam();
+    for (std::uint16_t port = 1; port <= measured; port++)
+        open(port * ms, port);
+    traffic_.skeleton()->bss->fake_classid = hostile;
+    for (std::uint16_t port = 1000; port < 1000 + flood; port++) {
+        const std::uint64_t at = 1 * s + 20 * us * port;
+        if (kind == "answered_syns" || kind == "short_connections")
+            open(at, port);
+        if (kind == "syns")
+            syn(at, port);
+        if (kind == "data")
+            traffic_.pass(at, {.way = out,
+                               .flags = ACK | PSH,
+                               .seq = 1000,
+                               .ack = 5000,
+                               .length = 100,
+                               .pod_port = port});
+        if (kind == "short_connections") {
+            request(at, port);
+            reset(at, port);
+        }
+    }
+    traffic_.skeleton()->bss->fake_classid = Traffic::pod_id;
+    for (std::uint16_t port = 1; port <= measured; port++)
+        request(5 * s + port * ms, port);
+    std::uint64_t seen = 0;
+    for (const auto &[key, histogram] : traffic_.histograms())
+        if (key.pod == Traffic::pod_id && key.kind == PODRTT_KIND_DATA)
+            seen += sample_count(histogram);
+    EXPECT_EQ(seen, measured);
+}
+
+INSTANTIATE_TEST_SUITE_P(, Flood, testing::Values("syns", "answered_syns", "data", "short_connections"),
+                         [](const auto &row) { return std::string(row.param); });
 
 // Of those in reach, which is not all: so the newest quarter is safe, and the oldest is not.
 TEST_F(FlowTable, TheLongestIdleMakeRoom)
