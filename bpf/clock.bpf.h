@@ -44,6 +44,11 @@ static __always_inline __u32 clock_time(struct clock *clock)
     return time < TIME_FIRST ? TIME_FIRST : time;
 }
 
+static __always_inline __u32 clock_era(struct clock *clock)
+{
+    return (__u32)(clock_ns(clock) >> PODRTT_ERA_SHIFT);
+}
+
 /* The kernel's count of its timer's ticks, one in 1 to 10 ms; a read from memory, no call. */
 static __always_inline __u16 clock_jiffies(void)
 {

@@ -38,12 +38,13 @@ static __noinline void count_matched(struct context *context)
 
 /* A packet that acknowledges what was never seen. If it goes on where the SYN or SYN-ACK of
  * its own end began, then packets of the other direction do not come by here. A SYN-ACK
- * alone says nothing: it may be a stray one, which the other end will refuse. */
+ * alone says nothing: it may be a stray one, which the other end will refuse. Only the pod's own
+ * packets count: anybody can send others, with a wrong checksum, and the pod never answers them. */
 static __noinline void note_one_way(struct context *context, enum podrtt_leg unseen)
 {
     const struct podrtt_side *own = &context->flow->side[other_leg(unseen)];
 
-    if (own->phase >= PODRTT_SYN_SENT && !(context->packet->flags & TCP_SYN) &&
+    if (unseen == PODRTT_LEG_POD && own->phase >= PODRTT_SYN_SENT && !(context->packet->flags & TCP_SYN) &&
         !context->flow->side[unseen].packets)
         count_flow(context, PODRTT_MATCHING_NONE);
 }

@@ -12,10 +12,18 @@
 
 #define PODRTT_CACHE_LINE 64
 
-/* Time in probes and samples is CLOCK_MONOTONIC in units of 32 ns; it wraps after
- * 137 s, longer than TCP leaves data unanswered without sending it again. */
+/*
+ * Time in probes and samples is CLOCK_MONOTONIC in units of 32 ns; it wraps after 137 s. An era is a
+ * quarter of that, 34 s: what was armed three eras ago is older than any sample may be, and younger than
+ * a wrap. Eras are counted in 8 bits, which wrap after 2.4 hours; in ICMP echo, where nothing is sent
+ * again, in 32.
+ */
 #define PODRTT_TIME_SHIFT 5
 #define PODRTT_TIME_UNIT_NS (1 << PODRTT_TIME_SHIFT)
+#define PODRTT_ERA_SHIFT 35
+#define PODRTT_STALE_ERAS 3
+
+#define PODRTT_TIMESTAMPS 0x80 /* in podrtt_side.last */
 
 /* A floor window is 149 ticks of 2^26 ns: 10 s. */
 #define PODRTT_FLOOR_TICK_SHIFT 26
@@ -40,9 +48,9 @@ struct podrtt_side {
     __u32 packets;              /* sent, as seen at the veth: a GSO packet is one; wraps */
     __u32 min_rtt;              /* of the leg, units of 32 ns; 0: no sample yet */
     __u8 phase;                 /* enum podrtt_phase */
-    __u8 last;                  /* the slot armed last */
-    __u8 timestamps;            /* the last armed segment carried timestamps */
-    __u8 fin;                   /* enum podrtt_fin */
+    __u8 last; /* the slot armed last; with PODRTT_TIMESTAMPS if that segment carried timestamps */
+    __u8 era;  /* of the clock when a slot was armed last: see below */
+    __u8 fin;  /* enum podrtt_fin */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_side, PODRTT_CACHE_LINE);
 

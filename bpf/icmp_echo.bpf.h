@@ -14,8 +14,8 @@
 /* Distinguishes the sequence number 0 from a free slot. */
 #define ECHO_END(sequence) ((sequence) | 1u << 16)
 
-/* A request arms a slot, the oldest if none is free. One that is sent twice cannot be told
- * from the first one by its reply. */
+/* A request arms a slot, with the era in the place of the TSval, the oldest if none is free. One that is
+ * sent twice cannot be told from the first one by its reply. */
 static __always_inline void send_echo(struct context *context, enum podrtt_leg leg)
 {
     struct podrtt_side *side = &context->flow->side[leg];
@@ -32,7 +32,7 @@ static __always_inline void send_echo(struct context *context, enum podrtt_leg l
             twice = swap_probe(side, i, probe, 0);
     }
     if (!twice)
-        arm_slot(side, slot, end, clock_time(&context->clock), 0);
+        arm_slot(side, slot, end, clock_time(&context->clock), clock_era(&context->clock));
 }
 
 static __always_inline void answer_echo(struct context *context, enum podrtt_leg leg)
@@ -41,9 +41,12 @@ static __always_inline void answer_echo(struct context *context, enum podrtt_leg
 
     for (int i = 0; i < PODRTT_PROBES; i++) {
         __u64 probe = READ_ONCE(side->probe[i]);
+        __u32 era = READ_ONCE(side->tsval[i]);
         if (!probe || probe_end(probe) != ECHO_END(context->packet->seq) || !swap_probe(side, i, probe, 0))
             continue;
         __u32 sample = clock_time(&context->clock) - probe_time(probe);
+        if (unlikely(clock_era(&context->clock) - era >= PODRTT_STALE_ERAS))
+            sample = STALE_SAMPLE; /* the time may have wrapped */
         take_sample(context, leg, PODRTT_KIND_ECHO, sample);
         return;
     }

@@ -5,12 +5,16 @@
 
 #include "bpf/event.bpf.h"
 #include "bpf/floor.bpf.h"
+#include "bpf/histogram_math.h"
 
 /* Whether the times of a kind make floors, too: those of the network path itself. */
 static __always_inline bool makes_floors(enum podrtt_kind kind)
 {
     return kind == PODRTT_KIND_DATA || kind == PODRTT_KIND_HANDSHAKE;
 }
+
+/* A time that is known to be longer than any sample, but not how long. */
+#define STALE_SAMPLE (PODRTT_MAX_SAMPLE + 1)
 
 /* A time in units of 32 ns that has just ended on `leg`. */
 static __always_inline void take_sample(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,

@@ -76,7 +76,7 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
     }
 
     struct timestamps answer;
-    bool echoes = side->timestamps && read_timestamps(context->skb, context->packet, &answer);
+    bool echoes = side->last & PODRTT_TIMESTAMPS && read_timestamps(context->skb, context->packet, &answer);
     if (echoes && is_after(answer.tsecr, tsval))
         return;
     /* Of several SYNs the last one has armed the slot: only its echo tells that it, and
@@ -85,7 +85,15 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
         return;
 
     __u32 sample = clock_time(&context->clock) - time;
+    if (unlikely((__u8)(clock_era(&context->clock) - side->era) >= PODRTT_STALE_ERAS))
+        sample = STALE_SAMPLE; /* the time may have wrapped */
     take_sample(context, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA, sample);
+}
+
+/* A SYN-ACK may acknowledge data that came with the SYN (RFC 7413), as far as it likes. */
+static __always_inline bool answers_syn(const struct packet *packet, const struct podrtt_side *side)
+{
+    return packet->flags & TCP_SYN && (side->phase == PODRTT_SYN_SENT || side->phase == PODRTT_SYN_RESENT);
 }
 
 /* The packet's ACK, against the other side's data. */
@@ -122,7 +130,8 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
         __u32 tsval = READ_ONCE(side->tsval[i]);
         if (!swap_probe(side, i, probe, 0))
             continue;
-        if (probe_end(probe) == ack || probe_time(probe) == TIME_UNKNOWN) {
+        if (probe_end(probe) == ack || probe_time(probe) == TIME_UNKNOWN ||
+            (i == 0 && answers_syn(context->packet, side))) {
             hit = i;
             hit_time = probe_time(probe);
             hit_tsval = tsval;
@@ -135,12 +144,21 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
 
 /* ---- sending ----------------------------------------------------------------------- */
 
-static __always_inline __u32 read_tsval(struct context *context, struct podrtt_side *side)
+/* A segment's TSval, and whether it has one. */
+static __always_inline __u32 read_tsval(struct context *context, bool *has_timestamps)
 {
     struct timestamps timestamps = {};
 
-    side->timestamps = read_timestamps(context->skb, context->packet, &timestamps);
+    *has_timestamps = read_timestamps(context->skb, context->packet, &timestamps);
     return timestamps.tsval;
+}
+
+static __always_inline void arm(struct context *context, struct podrtt_side *side, __u32 slot, __u32 end,
+                                __u32 tsval, bool has_timestamps)
+{
+    side->era = clock_era(&context->clock);
+    arm_slot(side, slot, end, clock_time(&context->clock), tsval);
+    side->last = slot | (has_timestamps ? PODRTT_TIMESTAMPS : 0);
 }
 
 /* What is known of a side begins with this packet: whatever acknowledges it is news. */
@@ -162,7 +180,10 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
     __u32 acknowledged_by = packet->seq + 1; /* even if the SYN carries data (RFC 7413) */
     __u32 end = acknowledged_by + packet->length;
     bool again = side->phase >= PODRTT_SYN_SENT && side->end - acknowledged_by < MAX_SYN_DISTANCE;
-    __u32 tsval = read_tsval(context, side);
+    bool has_timestamps;
+    __u32 tsval = read_tsval(context, &has_timestamps);
+    /* Within one tick of the sender's clock its SYNs look alike. */
+    bool ambiguous = again && tsval == side->tsval[0];
 
     end_quiet(context->flow, leg);
     discard_probes(side);
@@ -177,7 +198,10 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
         else if (context->flow->side[other_leg(leg)].phase != PODRTT_UNSEEN)
             count_matched(context);
     }
-    arm_slot(side, 0, acknowledged_by, clock_time(&context->clock), tsval);
+    if (ambiguous)
+        arm_slot(side, 0, acknowledged_by, TIME_UNKNOWN, tsval);
+    else
+        arm(context, side, 0, acknowledged_by, tsval, has_timestamps);
 }
 
 /*
@@ -192,6 +216,19 @@ static __always_inline bool is_worth_a_probe(bool answered, bool ends_write, boo
     return answered || ends_write;
 }
 
+/* Data that does not follow on what was seen. While the side was quiet nobody looked at what the
+ * other end acknowledges: if that was beyond what was seen, data has passed unseen, and this may be
+ * sent again. */
+static __noinline void note_jump(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_flow *flow = context->flow;
+    struct podrtt_side *side = &flow->side[leg];
+
+    if (READ_ONCE(flow->quiet[leg]) && is_after(flow->side[other_leg(leg)].acked, side->end))
+        side->phase = PODRTT_UNSEEN;
+    end_quiet(flow, leg);
+}
+
 /* The packet's data, or FIN. */
 static __always_inline void send_data(struct context *context, enum podrtt_leg leg)
 {
@@ -200,8 +237,8 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     bool fin = packet->flags & TCP_FIN;
     __u32 end = packet->seq + packet->length + fin;
 
-    if (packet->seq != side->end || fin || side->phase == PODRTT_UNSEEN)
-        end_quiet(context->flow, leg);
+    if (unlikely(packet->seq != side->end || fin || side->phase == PODRTT_UNSEEN))
+        note_jump(context, leg);
     if (fin && side->fin == PODRTT_FIN_NONE)
         side->fin = PODRTT_FIN_SENT;
     if (side->phase == PODRTT_UNSEEN) {
@@ -232,19 +269,20 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
         slot++;
     if (slot == PODRTT_PROBES)
         return;
-    __u32 last = side->last;
+    __u32 last = side->last & ~PODRTT_TIMESTAMPS;
     if (last >= PODRTT_PROBES) /* never; the verifier cannot know */
         return;
     bool answered = !READ_ONCE(side->probe[last]);
     bool ends_write = packet->flags & TCP_PSH;
-    __u32 tsval = read_tsval(context, side);
-    if (!is_worth_a_probe(answered, ends_write, side->timestamps, tsval != side->tsval[last]))
+    bool has_timestamps;
+    __u32 tsval = read_tsval(context, &has_timestamps);
+    if (!is_worth_a_probe(answered, ends_write, has_timestamps, tsval != side->tsval[last]))
         return;
     if (slot == 0)
         side->phase = PODRTT_SYNCED;
     context->flow->armed[leg] = now;
     end_quiet(context->flow, leg);
-    arm_slot(side, slot, end, clock_time(&context->clock), tsval);
+    arm(context, side, slot, end, tsval, has_timestamps);
 }
 
 /* ---- flows -------------------------------------------------------------------------- */
@@ -258,6 +296,23 @@ static __noinline struct podrtt_flow *begin_flow(const struct packet *packet, __
     return create_flow(&packet->key, hash, find_peer(packet));
 }
 
+/*
+ * Whether the receiver would take a reset: it must be exactly where the next byte is expected (RFC
+ * 5961, 3.2), or acknowledge the SYN that it refuses (RFC 9293, 3.10.7.3). Of what the sender's side
+ * was seen to send, and what the receiver has acknowledged, the next byte is at one of the two.
+ */
+static __noinline bool ends_connection(const struct packet *packet, const struct podrtt_side *sender,
+                                       const struct podrtt_side *receiver)
+{
+    if (sender->phase != PODRTT_UNSEEN && packet->seq == sender->end)
+        return true;
+    if (receiver->acked && packet->seq == receiver->acked)
+        return true;
+    bool opening = receiver->phase == PODRTT_SYN_SENT || receiver->phase == PODRTT_SYN_RESENT;
+    return opening && packet->flags & TCP_ACK &&
+           (packet->ack == receiver->end || packet->ack == probe_end(receiver->probe[0]));
+}
+
 /* Takes one segment of a flow into account; `own` is the leg that its sender's data measures.
  * True if the connection is over, so that it takes no room from the living. */
 static __always_inline bool process_segment(struct __sk_buff *skb, struct packet *packet,
@@ -268,6 +323,8 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
     side->bytes += packet->length;
     side->packets++;
     if (unlikely(packet->flags & TCP_RST)) {
+        if (!ends_connection(packet, side, &flow->side[other_leg(own)]))
+            return false;
         flush_floors(flow, packet->key.pod);
         return true;
     }

@@ -181,5 +181,26 @@ TEST_F(Echo, OtherMessagesAreLeftAlone)
     EXPECT_EQ(traffic_.drops(PODRTT_DROP_BAD_HEADER), 0u);
 }
 
+// The clock of probes wraps after 137 s, and nothing sends a request again.
+TEST_F(Echo, ReplyAfterTheClocksWrapIsCounted)
+{
+    std::uint64_t at = 1 * s;
+    std::uint64_t stale = 0;
+    for (const std::uint64_t after : {100 * s, 140 * s, 141 * s, 1100 * s, 8797 * s}) {
+        const auto sequence = static_cast<std::uint16_t>(++stale);
+        request(at, out, sequence);
+        at += after;
+        reply(at, in, sequence);
+        EXPECT_EQ(traffic_.drops(PODRTT_DROP_STALE), stale) << after / s << " s";
+    }
+    // A younger request between the two does not hide the age of the older.
+    request(at, out, 100);
+    request(at + 120 * s, out, 101);
+    reply(at + 140 * s, in, 100);
+    reply(at + 141 * s, in, 101);
+    EXPECT_EQ(traffic_.drops(PODRTT_DROP_STALE), stale + 1);
+    EXPECT_EQ(traffic_.samples(), samples(PODRTT_LEG_NETWORK, 1, 21 * s));
+}
+
 } // namespace
 } // namespace podrtt

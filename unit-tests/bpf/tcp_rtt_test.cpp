@@ -156,6 +156,76 @@ const std::vector<Sequence> connections = {
              {40 * ms, data(out, 1100, 5000, 100, Timestamps{140, 700})},
              {50 * ms, pure_ack(in, 5000, 1200, Timestamps{740, 140})}},
      opening + network(1, 10 * ms)},
+    {"syn_with_data_that_is_accepted", // TCP Fast Open
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 50}},
+      {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1050}},
+      {10 * ms, {.way = out, .seq = 1050, .ack = 5000}},
+      {20 * ms, data(out, 1050, 5000, 100)},
+      {30 * ms, pure_ack(in, 5000, 1150)}},
+     handshake(8 * ms, 1 * ms) + network(1, 10 * ms)},
+    {"syn_with_data_that_is_accepted_in_part",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 50}},
+      {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1020}},
+      {10 * ms, {.way = out, .seq = 1050, .ack = 5000}}},
+     handshake(8 * ms, 1 * ms)},
+    {"syn_sent_again_within_one_tick_is_ambiguous",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {5 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {9 * ms,
+       {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{700, 100}}},
+      {10 * ms, {.way = out, .seq = 1000, .ack = 5000, .timestamps = Timestamps{101, 700}}}},
+     {{{PODRTT_LEG_POD, PODRTT_KIND_HANDSHAKE}, {1, 1 * ms}}}},
+    {"syn_sent_three_times_of_which_the_last_is_told_by_its_tick",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {2 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{100, 0}}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999, .timestamps = Timestamps{1100, 0}}},
+      {1 * s + 8 * ms,
+       {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = Timestamps{700, 1100}}}},
+     {{{PODRTT_LEG_NETWORK, PODRTT_KIND_HANDSHAKE}, {1, 8 * ms}}}},
+    {"stray_reset_does_not_end_the_opening", // it acknowledges nothing (RFC 9293, 3.10.7.3)
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999}},
+      {300 * ms, {.way = in, .flags = RST}},
+      {1 * s, {.way = out, .flags = SYN, .seq = 999}},
+      {1 * s + 50 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
+      {1 * s + 51 * ms, {.way = out, .seq = 1000, .ack = 5000}}},
+     {{{PODRTT_LEG_POD, PODRTT_KIND_HANDSHAKE}, {1, 1 * ms}}}},
+    {"reset_that_acknowledges_something_else_does_not_end_the_opening",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999}},
+      {2 * ms, {.way = in, .flags = RST | ACK, .ack = 999}},
+      {3 * ms, {.way = in, .flags = RST | ACK, .ack = 1001}},
+      {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}}},
+     {{{PODRTT_LEG_NETWORK, PODRTT_KIND_HANDSHAKE}, {1, 8 * ms}}}},
+    {"reset_of_a_syn_with_data",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 50}},
+      {9 * ms, {.way = in, .flags = RST | ACK, .ack = 1050}}},
+     {},
+     0},
+    {"forged_resets_do_not_end_a_connection", // RFC 5961: only at the next byte exactly
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {21 * ms, {.way = in, .flags = RST, .seq = 5001}},
+                                  {22 * ms, {.way = in, .flags = RST, .seq = 4999}},
+                                  {23 * ms, {.way = in, .flags = RST | ACK, .seq = 60000, .ack = 1100}},
+                                  {24 * ms, {.way = out, .flags = RST, .seq = 0}},
+                                  {30 * ms, pure_ack(in, 5000, 1100)}},
+     opening + network(1, 10 * ms)},
+    {"reset_by_a_peer_that_knows_nothing_of_the_connection", // at what was acknowledged
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {28 * ms, {.way = in, .flags = RST, .seq = 5000}}},
+     opening, 0},
+    {"reset_behind_data_that_was_not_acknowledged",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {21 * ms, {.way = out, .flags = RST | ACK, .seq = 1100, .ack = 5000}}},
+     opening, 0},
+    {"data_that_passed_unseen_while_nothing_was_waited_for",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {30 * ms, pure_ack(in, 5000, 1100)}, // nothing is waited for
+                                  // 1100 to 1300 passes unseen at 40 ms, and a part is lost
+                                  {50 * ms, pure_ack(in, 5000, 1200)},
+                                  {59 * ms, data(out, 1200, 5000, 100)}, // sent again
+                                  {60 * ms, pure_ack(in, 5000, 1300)},   // answers the first
+                                  {70 * ms, data(out, 1300, 5000, 100)},
+                                  {80 * ms, pure_ack(in, 5000, 1400)}},
+     opening + network(2, 20 * ms)},
     {"syn_with_data",
      {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 50}},
       {9 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
@@ -437,6 +507,32 @@ TEST(Stale, AnswerIsCounted)
     EXPECT_EQ(traffic.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms})); // the handshake's alone
 }
 
+// The clock of probes wraps after 137 s: what is older must not read as what is left of it.
+TEST(Stale, AnswerAfterTheClocksWrapIsCounted)
+{
+    for (const std::uint64_t after : {100 * s, 138 * s, 149 * s, 300 * s, 1000 * s}) {
+        Traffic traffic;
+        for (const auto &[at, packet] : opened())
+            traffic.pass(at, packet);
+        traffic.pass(20 * ms, data(out, 1000, 5000, 100));
+        traffic.pass(20 * ms + after, pure_ack(in, 5000, 1100));
+        EXPECT_EQ(traffic.drops(PODRTT_DROP_STALE), 1u) << after / s << " s";
+        EXPECT_EQ(traffic.samples(), opening) << after / s << " s";
+    }
+}
+
+TEST(Stale, AnswerWithinAMinuteIsASample)
+{
+    for (const std::uint64_t start : {1 * s, 34 * s, 68 * s, 137 * s}) {
+        Traffic traffic;
+        for (const auto &[at, packet] : opened())
+            traffic.pass(start + at, packet);
+        traffic.pass(start + 1 * s, data(out, 1000, 5000, 100));
+        traffic.pass(start + 61 * s, pure_ack(in, 5000, 1100));
+        EXPECT_EQ(traffic.samples(), opening + network(1, 60 * s)) << start / s << " s";
+    }
+}
+
 using Connections = std::array<std::uint64_t, PODRTT_MATCHINGS>; // timestamps, sequence, none
 
 Connections connections_of(const std::vector<Step> &steps)
@@ -559,6 +655,21 @@ TEST(ConnectionCounts, LeaveOutStrayAnswers)
     EXPECT_EQ(connections_of({{1 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000}},
                               {1 * ms, {.way = out, .flags = RST, .seq = 1000}}}),
               Connections());
+}
+
+// Anybody can send them, and the pod does not answer what has a wrong checksum.
+TEST(ConnectionCounts, AreNotMovedByForgedPackets)
+{
+    std::vector<Step> steps;
+    for (std::uint16_t i = 0; i < 6; i++) {
+        steps.push_back(
+            {1 * ms,
+             {.way = in, .flags = SYN, .seq = 999, .pod_port = static_cast<std::uint16_t>(1000 + i)}});
+        steps.push_back(
+            {2 * ms,
+             {.way = in, .seq = 1000, .ack = 5000, .pod_port = static_cast<std::uint16_t>(1000 + i)}});
+    }
+    EXPECT_EQ(connections_of(steps), Connections());
 }
 
 TEST(ConnectionCounts, TellOfADirectionThatPassesUnseen)
