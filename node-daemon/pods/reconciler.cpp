@@ -32,6 +32,9 @@ constexpr std::chrono::seconds settling_time{1};
 // may have been under way when the programs were attached.
 constexpr std::uint64_t enough_one_way = 3;
 
+// Of the places for pods, the share that is kept free of those that are gone: one in so many.
+constexpr std::size_t free_share = 8;
+
 } // namespace
 
 Reconciler::Reconciler(Pins pins, Maps &maps, attach::Attacher &attacher, AttachStates &attach_states,
@@ -133,9 +136,12 @@ bool Reconciler::reconcile(Clock::time_point now)
 
     std::set<PodName> living;
     Records gone;
+    others_ = 0;
     for (const auto &[id, pod] : *records) {
-        if (is_others_of_namespace(pod))
+        if (is_others_of_namespace(pod)) {
+            others_++;
             continue;
+        }
         PodState &state = state_of(id, pod);
         if (!state.gone_since && look_at(id, pod, state)) {
             living.insert(pod_name(pod));
@@ -319,9 +325,12 @@ void Reconciler::sweep(const Records &gone)
         states_.at(id).swept = true;
 }
 
-bool Reconciler::grace_is_over(std::uint32_t id, Clock::time_point now) const
+// Pods that are gone may be kept in what new ones do not soon need: the daemon may be late, and
+// the plugin cannot wait for it.
+bool Reconciler::is_crowded() const
 {
-    return now - *states_.at(id).gone_since >= policy_.grace_period;
+    const std::size_t capacity = maps_.pods.capacity();
+    return states_.size() + others_ > capacity - capacity / free_share;
 }
 
 // A pod of a StatefulSet comes back under its name, and its series go on. They would go
@@ -329,12 +338,13 @@ bool Reconciler::grace_is_over(std::uint32_t id, Clock::time_point now) const
 // of all.
 void Reconciler::collect(const Records &gone, const std::set<PodName> &living, Clock::time_point now)
 {
+    Records ended;
     std::map<PodName, Records> by_name;
     for (const auto &[id, pod] : gone) {
         if (has_interface(pod) && !states_.at(id).swept)
             continue;
         if (pod.named == PODRTT_NAMED_OTHER)
-            collect_other(id, pod, now);
+            ended.emplace_back(id, pod);
         else
             by_name[pod_name(pod)].emplace_back(id, pod);
     }
@@ -344,16 +354,26 @@ void Reconciler::collect(const Records &gone, const std::set<PodName> &living, C
         for (const auto &[id, predecessor] : predecessors)
             if (id != last)
                 merge(id, last, predecessor);
-        if (!living.contains(name) && grace_is_over(last, now))
-            retire(last, pod);
+        if (!living.contains(name))
+            ended.emplace_back(last, pod);
+    }
+    std::ranges::sort(ended, {}, [this](const auto &record) {
+        return std::pair(*states_.at(record.first).gone_since, record.second.deleted);
+    });
+    for (const auto &[id, pod] : ended) {
+        const bool over = now - *states_.at(id).gone_since >= policy_.grace_period;
+        if (!over && !is_crowded())
+            break; // those that went later, too
+        if (pod.named == PODRTT_NAMED_OTHER)
+            merge_into_others(id, pod);
+        else
+            retire(id, pod);
     }
 }
 
 // The series of those without a name of their own never end, so their samples stay there.
-void Reconciler::collect_other(std::uint32_t id, const podrtt_pod &pod, Clock::time_point now)
+void Reconciler::merge_into_others(std::uint32_t id, const podrtt_pod &pod)
 {
-    if (!grace_is_over(id, now))
-        return;
     auto others = record_gone_pod(maps_.pods, maps_.settings, others_of_namespace(pod));
     if (!others)
         log_->error("{}: {}", describe(pod), others.error().message());

@@ -84,8 +84,8 @@ private:
     void note_gone(std::uint32_t id, const podrtt_pod &pod, PodState &state, Clock::time_point now);
     void sweep(const Records &gone);
     void collect(const Records &gone, const std::set<PodName> &living, Clock::time_point now);
-    void collect_other(std::uint32_t id, const podrtt_pod &pod, Clock::time_point now);
-    bool grace_is_over(std::uint32_t id, Clock::time_point now) const;
+    bool is_crowded() const;
+    void merge_into_others(std::uint32_t id, const podrtt_pod &pod);
     void merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod);
     void retire(std::uint32_t id, const podrtt_pod &pod);
     void publish();
@@ -99,6 +99,7 @@ private:
     Fd socket_; // to ask for interfaces
     std::shared_ptr<spdlog::logger> log_;
     std::map<std::uint32_t, PodState> states_; // by pod id
+    std::size_t others_ = 0;                   // records that hold the rest of a namespace
     Clock::time_point next_sweep_;
     Clock::time_point next_full_sweep_;
 };

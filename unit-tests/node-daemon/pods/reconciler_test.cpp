@@ -224,6 +224,29 @@ TEST_F(Reconciling, FlowsOfAPodThatIsGoneLeaveWithTheirFloors)
     EXPECT_FALSE(*maps_->histograms.lookup(key(alive, PODRTT_LEG_POD, PODRTT_KIND_FLOOR)));
 }
 
+TEST_F(Reconciling, WhoeverIsGoneLongestMakesRoom)
+{
+    const auto capacity = maps_->pods.capacity();
+    std::vector<std::uint32_t> jobs;
+    for (std::uint32_t i = 0; i < capacity - 1; i++) {
+        if (i == capacity / 2)
+            reconciler_.reconcile(start_); // finds the first half gone
+        jobs.push_back(record(pod("ci", "job-" + std::to_string(i)), no_such_interface));
+    }
+    ASSERT_TRUE(maps_->histograms.update(key(jobs.front()), samples(3)));
+    ASSERT_TRUE(maps_->histograms.update(key(jobs.back()), samples(2)));
+    const auto web = record(pod("shop", "web"), veth_);
+    reconciler_.reconcile(start_ + 10s);
+    reconciler_.reconcile(start_ + 12s); // within the grace period
+    EXPECT_LE(maps_->pods.entries()->size(), capacity - capacity / 8);
+    EXPECT_GE(maps_->pods.entries()->size(), capacity / 2); // no more than needed
+    for (std::uint32_t i = capacity / 2; i < jobs.size(); i++)
+        EXPECT_TRUE(known(jobs[i])) << "job-" << i << " went later than others";
+    EXPECT_TRUE(known(web));
+    EXPECT_EQ(samples_of_namespaces(), 5u);
+    EXPECT_NE(record(pod("ci", "another"), no_such_interface), 0u);
+}
+
 TEST_F(Reconciling, BeyondTheLimitPodsAreOneThatNeverGoesBackwards)
 {
     Reconciler limited = make_reconciler({.grace_period = 60s, .max_pods = 1});
