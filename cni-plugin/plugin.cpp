@@ -252,7 +252,7 @@ int run(const Environment &environment, const std::string &config_text, std::ost
         logger.debug("{}: done", parameters->container_id);
     }
     if (parameters->command == Command::add)
-        out << config->prev_result.dump() << '\n';
+        out << config->prev_result << '\n';
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "bpf/podrtt.h"
+#include "bpf/user/json_text.h"
 
 namespace podrtt::cni
 {
@@ -89,19 +90,21 @@ std::vector<std::string> unknown_keys(const Json &json)
     return unknown;
 }
 
-// Null if it is no JSON, or nested so deeply that writing it again would exhaust the stack.
-Json parse_json(const std::string &text)
+// prevResult is not looked at but handed on, and may be large: here it is null, and its text beside it.
+struct ConfigText {
+    Json json; // discarded if it is no JSON
+    std::string prev_result;
+};
+
+ConfigText parse_config_text(std::string text)
 {
-    constexpr int max_depth = 500;
-    int deepest = 0;
-    Json json = Json::parse(
-        text,
-        [&deepest](int depth, Json::parse_event_t, Json &) {
-            deepest = std::max(deepest, depth);
-            return depth <= max_depth;
-        },
-        false);
-    return deepest <= max_depth && !json.is_discarded() ? json : Json();
+    const auto found = find_objects(text, "prevResult");
+    if (!found.complete || found.in_list || found.spans.empty())
+        return {parse_json(text), ""};
+    const JsonSpan &span = found.spans.front();
+    const std::string prev_result = span.of(text);
+    text.replace(span.begin, prev_result.size(), "null");
+    return {parse_json(text), prev_result};
 }
 
 // Specification, section 2, "GC".
@@ -185,7 +188,7 @@ CniResult<Parameters> parse_parameters(const Environment &environment)
 
 CniResult<Config> parse_config(const std::string &text, Command command)
 {
-    Json json = parse_json(text);
+    const auto [json, prev_result] = parse_config_text(text);
     if (!json.is_object())
         return cni_failure(Code::decoding_failure, "the network configuration on stdin is no JSON object");
 
@@ -211,15 +214,14 @@ CniResult<Config> parse_config(const std::string &text, Command command)
     if (auto own = parse_own_keys(json, config); !own && command != Command::del)
         return std::unexpected(own.error());
 
-    if (auto previous = json.find("prevResult"); previous != json.end())
-        config.prev_result = *previous;
+    config.prev_result = prev_result;
     if (auto valid = json.find("cni.dev/valid-attachments"); valid != json.end()) {
         if (!is_attachment_list(*valid))
             return bad_value("cni.dev/valid-attachments", "a list of containerID and ifname");
         config.valid_attachments = *valid;
     }
     bool needs_result = command == Command::add || command == Command::check;
-    if (needs_result && !config.prev_result.is_object())
+    if (needs_result && config.prev_result.empty())
         return cni_failure(Code::invalid_config, "prevResult is missing",
                            "podrtt must come after the plugin that creates the interface");
     return config;
@@ -227,7 +229,7 @@ CniResult<Config> parse_config(const std::string &text, Command command)
 
 std::string answer_version(const std::string &text)
 {
-    Json json = parse_json(text);
+    const Json json = parse_config_text(text).json;
     if (json.is_object() && json.contains("cniVersion") && json["cniVersion"].is_string())
         return json["cniVersion"].get<std::string>();
     return std::string(*std::rbegin(supported_versions));

@@ -19,8 +19,7 @@
 namespace podrtt::cni
 {
 
-// Keeps the order of keys: prevResult is handed on as it came.
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 using Environment = std::map<std::string, std::string, std::less<>>;
 
@@ -39,9 +38,9 @@ enum class FailurePolicy { open, closed };
 
 struct Config {
     std::string cni_version;
-    std::string network;    // "name"
-    Json prev_result;       // null if there is none
-    Json valid_attachments; // "cni.dev/valid-attachments"; null if there is none
+    std::string network;     // "name"
+    std::string prev_result; // as it came, to the byte; empty if there is none
+    Json valid_attachments;  // "cni.dev/valid-attachments"; null if there is none
     std::vector<std::string> unknown_keys;
     std::filesystem::path pin_path;
     std::chrono::milliseconds timeout{500};

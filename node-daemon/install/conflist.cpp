@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <nlohmann/json.hpp>
-#include <string_view>
-#include <vector>
+
+#include "bpf/user/json_text.h"
 
 namespace podrtt
 {
@@ -16,120 +15,6 @@ namespace
 {
 
 using Json = nlohmann::json;
-
-// Where one plugin stands in the text.
-struct Element {
-    std::size_t begin;
-    std::size_t end;
-};
-
-// Reads a text for the parser, and knows how far that has got.
-struct CountingIterator {
-    using iterator_category = std::input_iterator_tag;
-    using value_type = char;
-    using difference_type = std::ptrdiff_t;
-    using pointer = const char *;
-    using reference = const char &;
-
-    const char *at;
-    const char **reached;
-
-    reference operator*() const { return *at; }
-    CountingIterator &operator++()
-    {
-        *reached = ++at;
-        return *this;
-    }
-    bool operator==(const CountingIterator &other) const { return at == other.at; }
-};
-
-// Notes where the elements of "plugins" at the top level stand; of the last one if it is there twice, as
-// parsers have it. A brace or bracket is reported before anything behind it is read.
-class PluginFinder : public nlohmann::json_sax<Json>
-{
-public:
-    explicit PluginFinder(const std::string &text) : begin_(text.data()), reached_(text.data())
-    {
-        const char *end = text.data() + text.size();
-        understood_ &=
-            Json::sax_parse(CountingIterator{begin_, &reached_}, CountingIterator{end, &reached_}, this);
-    }
-
-    // False if an element is not an object.
-    bool understood() const { return understood_; }
-    const std::vector<Element> &plugins() const { return plugins_; }
-
-    bool null() override { return scalar(); }
-    bool boolean(bool /*value*/) override { return scalar(); }
-    bool number_integer(number_integer_t /*value*/) override { return scalar(); }
-    bool number_unsigned(number_unsigned_t /*value*/) override { return scalar(); }
-    bool number_float(number_float_t /*value*/, const string_t & /*text*/) override { return scalar(); }
-    bool string(string_t & /*value*/) override { return scalar(); }
-    bool binary(binary_t & /*value*/) override { return scalar(); }
-
-    bool key(string_t &name) override
-    {
-        if (depth_ == 1)
-            at_plugins_ = name == "plugins";
-        return true;
-    }
-
-    bool start_object(std::size_t /*size*/) override
-    {
-        if (depth_++ == 2 && in_plugins_)
-            plugins_.push_back({position() - 1, 0});
-        return true;
-    }
-
-    bool end_object() override
-    {
-        if (--depth_ == 2 && in_plugins_)
-            plugins_.back().end = position();
-        return true;
-    }
-
-    bool start_array(std::size_t /*size*/) override
-    {
-        if (depth_ == 2 && in_plugins_)
-            understood_ = false;
-        if (depth_++ == 1 && at_plugins_) {
-            plugins_.clear();
-            in_plugins_ = true;
-        }
-        return true;
-    }
-
-    bool end_array() override
-    {
-        if (--depth_ == 1)
-            in_plugins_ = false;
-        return true;
-    }
-
-    bool parse_error(std::size_t /*position*/, const std::string & /*token*/,
-                     const nlohmann::detail::exception & /*error*/) override
-    {
-        return false;
-    }
-
-private:
-    std::size_t position() const { return static_cast<std::size_t>(reached_ - begin_); }
-
-    bool scalar()
-    {
-        if (depth_ == 2 && in_plugins_)
-            understood_ = false;
-        return true;
-    }
-
-    const char *begin_;
-    const char *reached_;
-    std::vector<Element> plugins_;
-    int depth_ = 0;
-    bool at_plugins_ = false; // the last key at the top level was "plugins"
-    bool in_plugins_ = false;
-    bool understood_ = true;
-};
 
 bool is_own(const Json &plugin)
 {
@@ -143,9 +28,9 @@ std::unexpected<Error> refuse(const std::string &reason)
 
 Result<Json> parse(const std::string &text)
 {
-    auto json = Json::parse(text, nullptr, false);
+    auto json = parse_json(text);
     if (json.is_discarded())
-        return refuse("it is not JSON, or only a part of it");
+        return refuse("it is not JSON, only a part of it, or nested too deeply");
     if (text[text.find_first_not_of(" \t\r\n")] != '{') // a byte order mark
         return refuse("it does not begin with a brace");
     if (!json.is_object() || !json.contains("plugins") || !json["plugins"].is_array() ||
@@ -157,7 +42,7 @@ Result<Json> parse(const std::string &text)
 // Guards the editing of text: the result must be what an edit of the values gives.
 Result<std::string> checked(std::string text, const Json &expected)
 {
-    if (Json::parse(text, nullptr, false) != expected)
+    if (parse_json(text) != expected)
         return refuse("its form is not understood");
     return text;
 }
@@ -184,7 +69,7 @@ Result<ConfList> read_conflist(const std::string &text)
 
 bool is_own_entry(const std::string &text)
 {
-    return is_own(Json::parse(text, nullptr, false));
+    return is_own(parse_json(text));
 }
 
 Result<std::string> remove_from_conflist(const std::string &text)
@@ -193,9 +78,9 @@ Result<std::string> remove_from_conflist(const std::string &text)
     if (!json)
         return std::unexpected(json.error());
     std::string edited = text;
-    const PluginFinder finder(text);
-    const auto &plugins = finder.plugins();
-    if (!finder.understood() || plugins.size() != (*json)["plugins"].size())
+    const auto found = find_objects(text, "plugins");
+    const auto &plugins = found.spans;
+    if (!found.complete || plugins.size() != (*json)["plugins"].size())
         return refuse("its form is not understood");
     Json expected = *json;
     for (std::size_t i = plugins.size(); i-- > 0;) {
@@ -222,18 +107,17 @@ Result<std::string> add_to_conflist(const std::string &text, const std::string &
     auto without = remove_from_conflist(text);
     if (!without)
         return without;
-    Json expected = Json::parse(*without);
+    Json expected = parse_json(*without);
     if (expected["plugins"].empty())
         return refuse("it has no plugin that podrtt could follow");
-    const PluginFinder finder(*without);
-    const auto &plugins = finder.plugins();
+    const auto plugins = find_objects(*without, "plugins").spans;
     // As far from the last one as that is from the one before it.
     const std::size_t before = plugins.size() > 1 ? without->find(',', plugins[plugins.size() - 2].end) + 1
                                                   : without->rfind('[', plugins[0].begin) + 1;
     const std::string gap = without->substr(before, plugins.back().begin - before);
     std::string edited = *without;
     edited.insert(plugins.back().end, "," + gap + entry);
-    expected["plugins"].push_back(Json::parse(entry));
+    expected["plugins"].push_back(parse_json(entry));
     return checked(edited, expected);
 }
 

@@ -7,12 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 #include <system_error>
 
 #include "bpf/user/fd.h"
+#include "bpf/user/file.h"
 
 namespace podrtt
 {
@@ -39,7 +38,8 @@ Result<void> write_beside(const FileChange &change, const fs::path &temporary)
 {
     struct stat present = {};
     const bool exists = stat(change.path.c_str(), &present) == 0;
-    const Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    unlink(temporary.c_str()); // of an earlier run, or a link that somebody has put there
+    const Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd)
         return failure("write", temporary, errno);
     if (fchmod(fd.get(), exists ? present.st_mode & 07777 : change.mode) != 0 ||
@@ -51,7 +51,7 @@ Result<void> write_beside(const FileChange &change, const fs::path &temporary)
 
 Result<void> is_unchanged(const FileChange &change)
 {
-    auto present = read_file(change.path);
+    auto present = read_file(change.path, change.source.empty() ? max_text_size : max_program_size);
     if (!present)
         return std::unexpected(present.error());
     if (*present != change.before)
@@ -141,16 +141,6 @@ void print_hunk(std::string_view before, std::string_view after, std::ostream &o
 }
 
 } // namespace
-
-Result<std::optional<std::string>> read_file(const fs::path &path)
-{
-    std::ifstream file(path, std::ios::binary);
-    if (!file && errno == ENOENT)
-        return std::nullopt;
-    if (!file)
-        return failure("read", path, errno);
-    return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 void print_diff(const FileChanges &changes, std::ostream &out)
 {

@@ -26,9 +26,6 @@ struct FileChange {
 
 using FileChanges = std::vector<FileChange>; // in the order in which they are made
 
-// Nothing for a file that is not there.
-Result<std::optional<std::string>> read_file(const std::filesystem::path &path);
-
 // A unified diff as patch(1) takes it, with comments about files that are not text.
 void print_diff(const FileChanges &changes, std::ostream &out);
 

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <vector>
 
+#include "bpf/user/file.h"
 #include "node-daemon/install/conflist.h"
 #include "node-daemon/install/libcni.h"
 
@@ -43,9 +44,9 @@ std::vector<fs::path> drop_ins(const fs::path &conf_dir)
     return found;
 }
 
-Result<std::string> read_present(const fs::path &path)
+Result<std::string> read_present(const fs::path &path, std::size_t max_size = max_text_size)
 {
-    auto text = read_file(path);
+    auto text = read_file(path, max_size);
     if (!text)
         return std::unexpected(text.error());
     return *text ? Result<std::string>(std::move(**text)) : failure("read", path, ENOENT);
@@ -64,11 +65,11 @@ Result<void> plan_plugin(const InstallOptions &options, FileChanges &changes)
     const fs::path source = options.plugin.empty()
                                 ? fs::read_symlink("/proc/self/exe", error).parent_path() / plugin_name
                                 : options.plugin;
-    auto wanted = read_present(source);
+    auto wanted = read_present(source, max_program_size);
     if (!wanted)
         return std::unexpected(wanted.error());
     const fs::path path = options.bin_dir / plugin_name;
-    auto present = read_file(path);
+    auto present = read_file(path, max_program_size);
     if (!present)
         return std::unexpected(present.error());
     if (*present != *wanted)
@@ -181,7 +182,7 @@ Result<UninstallPlan> plan_uninstall(const InstallOptions &options)
         return std::unexpected(removal.error());
     std::ranges::move(*removal, std::back_inserter(plan.entries));
     const fs::path plugin = options.bin_dir / plugin_name;
-    auto present = read_file(plugin);
+    auto present = read_file(plugin, max_program_size);
     if (!present)
         return std::unexpected(present.error());
     if (*present)

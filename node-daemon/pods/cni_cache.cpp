@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <system_error>
+
+#include "bpf/user/file.h"
+#include "bpf/user/json_text.h"
 
 namespace podrtt
 {
@@ -42,7 +43,7 @@ std::string join_args(const Json &pairs)
 
 Result<CachedInterface> parse_cached_interface(const std::string &text)
 {
-    const Json json = Json::parse(text, nullptr, false);
+    const Json json = parse_json(text);
     if (!json.is_object())
         return failure("read", "CNI cache file", "it is no JSON object");
     if (text_of(json, "kind") != "cniCacheV1")
@@ -72,8 +73,8 @@ std::vector<CachedInterface> read_cni_cache(const std::filesystem::path &directo
     std::vector<CachedInterface> all;
     std::error_code error;
     for (const auto &file : std::filesystem::directory_iterator(directory, error)) {
-        std::ifstream stream(file.path(), std::ios::binary);
-        auto found = parse_cached_interface({std::istreambuf_iterator<char>(stream), {}});
+        const auto text = read_file(file.path());
+        auto found = text ? parse_cached_interface(text->value_or("")) : std::unexpected(text.error());
         if (!found)
             continue;
         const auto written = std::filesystem::last_write_time(file.path(), error);

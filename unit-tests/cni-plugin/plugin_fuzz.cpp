@@ -100,8 +100,8 @@ void fuzz_plugin(const std::string &text)
     require(config->timeout.count() >= 1 && config->timeout.count() <= 10000, "there is a deadline");
     require(config->pin_path.is_absolute(), "the pin path is absolute");
     if (parameters->command == Command::add) {
-        const std::string answer = config->prev_result.dump();
-        require(Json::parse(answer) == config->prev_result, "prevResult goes out as it came");
+        require(Json::accept(config->prev_result), "prevResult goes out as JSON");
+        require(input.config.contains(config->prev_result), "prevResult goes out as it came");
     }
 }
 

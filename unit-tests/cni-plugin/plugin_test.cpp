@@ -37,7 +37,7 @@ Answer call(const Environment &environment, const std::string &config)
 // Where no daemon has pinned anything.
 std::string with_no_pins(const std::string &config)
 {
-    Json json = Json::parse(config);
+    auto json = nlohmann::ordered_json::parse(config); // prevResult keeps its order
     json["pinPath"] = "/nonexistent/podrtt";
     return json.dump();
 }
@@ -102,6 +102,24 @@ TEST(Add, WithoutADaemonFailsOpenWithOneLine)
     EXPECT_EQ(Json::parse(answer.out), Json::parse(azure_config)["prevResult"]);
     EXPECT_THAT(answer.log, HasSubstr("/nonexistent/podrtt/" PODRTT_LAYOUT_DIR "/pods"));
     EXPECT_EQ(std::ranges::count(answer.log, '\n'), 1);
+}
+
+// A large result must not use up the time that the runtime gives: see also the size of the numbers.
+TEST(Add, HandsOnAnyPrevResultToTheByte)
+{
+    std::string many = R"({ "big": 123456789012345678901234567890, "z":1, "a":1.50)";
+    for (int i = 0; i < 100'000; i++)
+        many += ",\"key" + std::to_string(i) + "\":0";
+    many += "}";
+    const std::string deep = R"({"a":)" + std::string(5'000, '[') + std::string(5'000, ']') + "}";
+    for (const std::string &result : {many, deep}) {
+        const Answer answer = call(
+            environment_for("ADD"),
+            R"({"cniVersion":"1.0.0","name":"n","type":"podrtt","pinPath":"/nonexistent","prevResult":)" +
+                result + "}");
+        EXPECT_EQ(answer.status, 0);
+        EXPECT_TRUE(answer.out == result + "\n");
+    }
 }
 
 TEST(Add, WithoutADaemonFailsIfThePolicyIsClosed)

@@ -112,7 +112,8 @@ TEST_F(Totals, KilledAtAnyCallOfTheKernelLoseNothingAndCountNothingTwice)
         ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
         ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD), samples(4)));
         const std::string command =
-            "PODRTT_TEST_HERE=1 strace -qq -o /dev/null -e trace=bpf -e inject=bpf:signal=SIGKILL:when=" +
+            "PODRTT_TEST_HERE=1 ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace=bpf -e "
+            "inject=bpf:signal=SIGKILL:when=" +
             std::to_string(call) + " /proc/" + std::to_string(getpid()) +
             "/exe --gtest_filter=DISABLED_Move.Retires --gtest_also_run_disabled_tests >/dev/null";
         const bool finished = std::system(command.c_str()) == 0;

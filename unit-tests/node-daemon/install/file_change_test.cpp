@@ -28,6 +28,16 @@ TEST_F(Installation, FileThatSomebodyElseHasWrittenMeanwhileStays)
     EXPECT_FALSE(std::filesystem::exists(list_.string() + ".podrtt-new"));
 }
 
+TEST_F(Installation, LinkAtTheTemporaryNameIsNotFollowed)
+{
+    const auto victim = options_.conf_dir / "victim";
+    write(victim, "theirs");
+    std::filesystem::create_symlink(victim, list_.string() + ".podrtt-new");
+    install();
+    EXPECT_EQ(read(victim), "theirs");
+    EXPECT_THAT(read(list_), HasSubstr("podrtt"));
+}
+
 TEST_F(Installation, ModeOfAFileStays)
 {
     std::filesystem::permissions(list_, std::filesystem::perms(0640));

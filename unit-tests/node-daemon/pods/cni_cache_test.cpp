@@ -94,6 +94,13 @@ TEST(CniCache, OddShapesAreNoProblem)
             << rest;
 }
 
+TEST(CniCache, DeepNestingIsRefused)
+{
+    EXPECT_FALSE(
+        parse_cached_interface(R"({"kind":"cniCacheV1","containerId":"c","ifName":"eth0","result":)" +
+                               std::string(200'000, '[') + std::string(200'000, ']') + "}"));
+}
+
 TEST(CniCache, DirectoryThatIsNotThereIsEmpty)
 {
     EXPECT_TRUE(read_cni_cache("/nonexistent").empty());
