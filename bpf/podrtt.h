@@ -252,11 +252,12 @@ enum podrtt_drop {
     PODRTT_DROP_HISTOGRAMS_FULL, /* sample: no room for a new histogram */
     PODRTT_DROP_EVENTS_FULL,     /* event: the reader was too slow */
     PODRTT_DROP_NO_VETH,         /* pod: its interface is not a veth; counted by the plugin */
-    PODRTT_DROP_ADD_FAILED,      /* pod: not measured for another reason; the same */
+    PODRTT_DROP_ADD_FAILED,      /* pod: could not be attached to for another reason; the same */
     /* flow: made room for another one, because … */
     PODRTT_DROP_FLOW_UNANSWERED, /* it has had no sample yet */
     PODRTT_DROP_FLOW_IDLE,       /* its last samples were the oldest */
     PODRTT_DROP_NO_POD,          /* packet: the filter or the interface names no pod */
+    PODRTT_DROP_ADD_LATE,        /* pod: the plugin's deadline has passed; counted by the plugin */
     PODRTT_DROPS,
 };
 PODRTT_ASSERT(PODRTT_DROPS <= PODRTT_MAX_DROPS);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <string>
 
@@ -29,8 +30,9 @@ using Clock = std::chrono::steady_clock;
     auto result = work();
     if (result)
         _exit(0);
-    const std::string message = result.error().message();
-    ssize_t written = write(report, message.data(), message.size());
+    const auto &error = result.error();
+    const std::string text = std::to_string(error.code) + ' ' + error.message();
+    ssize_t written = write(report, text.data(), text.size());
     _exit(written < 0 ? 2 : 1);
 }
 
@@ -53,6 +55,16 @@ bool read_until(Clock::time_point deadline, int fd, std::string &text)
     }
 }
 
+// What the child has written.
+Error read_report(const std::string &text)
+{
+    Error error = {"instrument", "pod", 0, text};
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), error.code);
+    if (failed == std::errc() && end != text.data() + text.size())
+        error.reason = end + 1;
+    return error;
+}
+
 } // namespace
 
 Result<void> within(std::chrono::milliseconds deadline, const std::function<Result<void>()> &work)
@@ -73,8 +85,9 @@ Result<void> within(std::chrono::milliseconds deadline, const std::function<Resu
     std::string message;
     if (!read_until(end, reading.get(), message)) {
         kill(child, SIGKILL);
-        return failure("finish", "child process",
-                       "the deadline of " + std::to_string(deadline.count()) + " ms has passed");
+        return std::unexpected(
+            Error{"finish", "child process", ETIMEDOUT,
+                  "the deadline of " + std::to_string(deadline.count()) + " ms has passed"});
     }
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -83,7 +96,7 @@ Result<void> within(std::chrono::milliseconds deadline, const std::function<Resu
         return failure("finish", "child process",
                        "it was ended by signal " + std::to_string(WTERMSIG(status)));
     if (WEXITSTATUS(status) != 0)
-        return std::unexpected(Error{"instrument", "pod", 0, message});
+        return std::unexpected(read_report(message));
     return {};
 }
 

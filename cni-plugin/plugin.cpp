@@ -31,7 +31,7 @@ Result<podrtt_attach> wanted_form(const Settings &settings)
     return static_cast<podrtt_attach>(wanted->value_or(PODRTT_ATTACH_AUTO));
 }
 
-Result<void> measure(const Parameters &parameters, const Config &config)
+Result<void> add(const Parameters &parameters, const Config &config)
 {
     auto pod = make_pod(
         {parameters.args, parameters.container_id, parameters.ifname, parameters.netns, config.network},
@@ -77,15 +77,13 @@ Result<void> measure(const Parameters &parameters, const Config &config)
     return attached ? Result<void>() : std::unexpected(attached.error());
 }
 
-// What fails is counted, where there is a daemon that shows it.
-Result<void> add(const Parameters &parameters, const Config &config)
+// Where there is a daemon that shows it. Not done by the child, which the deadline may end.
+void count_unmeasured(const Config &config, const Error &error)
 {
-    auto measured = measure(parameters, config);
-    if (!measured) {
-        auto reason = measured.error().code == EOPNOTSUPP ? PODRTT_DROP_NO_VETH : PODRTT_DROP_ADD_FAILED;
-        [[maybe_unused]] auto counted = Pins(config.pin_path).count(reason);
-    }
-    return measured;
+    const auto reason = error.code == EOPNOTSUPP  ? PODRTT_DROP_NO_VETH
+                        : error.code == ETIMEDOUT ? PODRTT_DROP_ADD_LATE
+                                                  : PODRTT_DROP_ADD_FAILED;
+    [[maybe_unused]] auto counted = Pins(config.pin_path).count(reason);
 }
 
 // Calls `each` for every pod with an interface; a host without podrtt's pins has none.
@@ -242,6 +240,8 @@ int run(const Environment &environment, const std::string &config_text, std::ost
 
     auto done = within(config->timeout, [&] { return act(*parameters, *config); });
     if (!done) {
+        if (parameters->command == Command::add)
+            count_unmeasured(*config, done.error());
         bool fatal = config->failure_policy == FailurePolicy::closed &&
                      (parameters->command == Command::add || parameters->command == Command::check);
         if (fatal)

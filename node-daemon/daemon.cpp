@@ -43,7 +43,6 @@ namespace
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds reconcile_interval{3};
-constexpr std::chrono::seconds adopt_interval{30};
 
 constexpr const char *lock_holder = "another podrttd uses it";
 
@@ -98,6 +97,11 @@ void keep_pins(PinKeeper &keeper, const Pins &pins, Fd &lock, Repairs &repairs, 
     log.warn("somebody has removed pins from {}; pinned again", pins.directory().string());
     if (auto again = lock_directory(pins.directory(), lock_holder))
         lock = std::move(*again);
+}
+
+std::uint64_t missed_adds(const Maps &maps)
+{
+    return maps.dropped(PODRTT_DROP_ADD_FAILED) + maps.dropped(PODRTT_DROP_ADD_LATE);
 }
 
 void reload_peers(Maps &maps, const ReadOptions &read_options, spdlog::logger &log)
@@ -175,9 +179,11 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     const Collector collector(pins, *maps, attach_states, repairs, options.series,
                               keeper ? &plugin_in_place : nullptr);
     Routes routes(*web_config, collector, *maps, attach_states, options.series, health);
-    // Before anybody asks: what was taken over must not come in later, as if it were new.
-    adopt_pods(*maps, *attacher, options.cni_cache, repairs, *log);
     const auto start = Clock::now();
+    AdoptionSchedule adoption;
+    // Before anybody asks: what was taken over must not come in later, as if it were new.
+    if (adoption.is_due(missed_adds(*maps), start))
+        adopt_pods(*maps, *attacher, options.cni_cache, repairs, *log);
     if (reconciler.reconcile(start))
         upgrade.finish();
     health.beat(start);
@@ -188,15 +194,13 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     log->info("serving {}://{}/metrics, pins in {}", web_config->tls ? "https" : "http", options.listen,
               pins.directory().string());
 
-    Clock::time_point next = start + reconcile_interval, next_adoption = start + adopt_interval;
+    Clock::time_point next = start + reconcile_interval;
     for (;;) {
         const auto now = Clock::now();
-        if (now >= next_adoption) {
-            adopt_pods(*maps, *attacher, options.cni_cache, repairs, *log);
-            next_adoption = now + adopt_interval;
-        }
         if (take_events(*events, reconciler, *log) || now >= next) {
             keep_pins(*pin_keeper, pins, *lock, repairs, *log);
+            if (adoption.is_due(missed_adds(*maps), now))
+                adopt_pods(*maps, *attacher, options.cni_cache, repairs, *log);
             if (reconciler.reconcile(now))
                 upgrade.finish();
             health.beat(now);

@@ -111,6 +111,7 @@ inline constexpr Drop drops[] = {
     {PODRTT_DROP_FLOW_UNANSWERED, &evicted_flows, "unanswered", false},
     {PODRTT_DROP_FLOW_IDLE, &evicted_flows, "longest_idle", false},
     {PODRTT_DROP_NO_POD, &ignored_packets, "no_pod", false},
+    {PODRTT_DROP_ADD_LATE, &unmeasured_adds, "deadline", true},
 };
 static_assert(std::size(drops) == PODRTT_DROPS);
 

@@ -280,8 +280,11 @@ class FaultTest(unittest.TestCase):
     def test_kernel_that_does_not_answer_in_time(self):
         fifo = pathlib.Path("/run/netns/fifo")
         os.mkfifo(fifo)
+        counter = 'podrtt_unmeasured_adds_total{reason="deadline"}'
+        before = metric(self.daemon, counter)
         done = call({**self.pod.environment("ADD"), "CNI_NETNS": str(fifo)}, config(timeoutMs=200))  # nobody opens it
         self.assert_open(done, "the deadline of 200 ms has passed")
+        self.assertEqual(metric(self.daemon, counter), before + 1)
 
     def test_netlink_that_hangs(self):
         # strace holds each message for a second.

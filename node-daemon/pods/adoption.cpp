@@ -17,6 +17,10 @@ namespace podrtt
 namespace
 {
 
+constexpr std::chrono::seconds interval{30};
+constexpr std::chrono::seconds short_interval{1};
+constexpr std::chrono::seconds chain_time{30}; // a chain of plugins takes no longer, or nearly never
+
 using Address = Handle<nl_addr, nl_addr_put>;
 using Route = Handle<rtnl_route, rtnl_route_put>;
 using Records = std::vector<std::pair<std::uint32_t, podrtt_pod>>;
@@ -98,6 +102,18 @@ Result<void> adopt(Maps &maps, attach::Attacher &attacher, const CachedInterface
 }
 
 } // namespace
+
+bool AdoptionSchedule::is_due(std::uint64_t missed, Clock::time_point now)
+{
+    if (missed != missed_) {
+        missed_ = missed;
+        often_until_ = now + chain_time;
+    }
+    if (last_ && now - *last_ < (now < often_until_ ? short_interval : interval))
+        return false;
+    last_ = now;
+    return true;
+}
 
 void adopt_pods(Maps &maps, attach::Attacher &attacher, const std::filesystem::path &directory,
                 Repairs &repairs, spdlog::logger &log)

@@ -3,7 +3,10 @@
 
 #include <spdlog/logger.h>
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "bpf/user/attach/attacher.h"
 #include "node-daemon/counts/maps.h"
@@ -19,5 +22,21 @@ namespace podrtt
 // Azure makes from the pod's.
 void adopt_pods(Maps &maps, attach::Attacher &attacher, const std::filesystem::path &directory,
                 Repairs &repairs, spdlog::logger &log);
+
+// When to adopt pods: now and then, and for a while every second after a plugin has counted an ADD that it
+// could not do. libcni writes the cache only when the plugins behind it are done.
+class AdoptionSchedule
+{
+public:
+    using Clock = std::chrono::steady_clock;
+
+    // `missed` is how many ADDs were counted so far.
+    bool is_due(std::uint64_t missed, Clock::time_point now);
+
+private:
+    std::uint64_t missed_ = 0;
+    std::optional<Clock::time_point> last_;
+    Clock::time_point often_until_{};
+};
 
 } // namespace podrtt

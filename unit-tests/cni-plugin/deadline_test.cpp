@@ -32,6 +32,7 @@ TEST(Within, HandsOnTheReasonOfAFailure)
     auto done = within(10s, []() -> Result<void> { return failure("open", "/nowhere", ENOENT); });
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().reason, "open /nowhere: No such file or directory");
+    EXPECT_EQ(done.error().code, ENOENT);
 }
 
 TEST(Within, EndsAtTheDeadlineThoughTheWorkHangs)
@@ -43,6 +44,7 @@ TEST(Within, EndsAtTheDeadlineThoughTheWorkHangs)
     });
     ASSERT_FALSE(done);
     EXPECT_THAT(done.error().message(), HasSubstr("50 ms"));
+    EXPECT_EQ(done.error().code, ETIMEDOUT);
     EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
 }
 

@@ -15,6 +15,21 @@ namespace podrtt
 namespace
 {
 
+TEST(AdoptionSchedule, IsShorterForAWhileAfterAMissedAdd)
+{
+    using namespace std::chrono_literals;
+    const auto start = AdoptionSchedule::Clock::now();
+    AdoptionSchedule schedule;
+    EXPECT_TRUE(schedule.is_due(0, start));
+    EXPECT_FALSE(schedule.is_due(0, start + 29s));
+    EXPECT_TRUE(schedule.is_due(0, start + 30s));
+    EXPECT_TRUE(schedule.is_due(1, start + 32s));
+    EXPECT_FALSE(schedule.is_due(2, start + 32s + 500ms)); // however many
+    EXPECT_TRUE(schedule.is_due(2, start + 34s));          // the cache is written by now
+    EXPECT_TRUE(schedule.is_due(2, start + 61s));
+    EXPECT_FALSE(schedule.is_due(2, start + 70s));
+}
+
 class Adoption : public PinnedMaps, public TemporaryDirectory, public WithNetns
 {
 protected:
