@@ -3,9 +3,11 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cerrno>
 #include <csignal>
 #include <iostream>
 
+#include "bpf/user/kernel.h"
 #include "node-daemon/daemon.h"
 #include "node-daemon/install/purge.h"
 #include "node-daemon/install/uninstall.h"
@@ -70,6 +72,12 @@ int main(int argc, char **argv)
     }
     if (!done) {
         log->error("{}", done.error().message());
+        if (const auto profile = podrtt::apparmor_profile();
+            !profile.empty() && done.error().code == EACCES)
+            log->error(
+                "AppArmor confines podrttd by the profile {}, which may be why: run it unconfined, as "
+                "manifests/base does",
+                profile);
         return 1;
     }
     return 0;

@@ -140,9 +140,8 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
 
     if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {
         auto failed = libbpf_failure("load BPF object, pinned below", directory, -error);
-        if (auto release = kernel_release(); !is_new_enough(release))
-            failed.error().reason = std::string("podrtt needs Linux ") + oldest_kernel +
-                                    " or later, this is " + release + "; " + failed.error().reason;
+        if (const auto missing = missing_from(Kernel::running()); !missing.empty())
+            failed.error().reason = missing + "; " + failed.error().reason;
         return failed;
     }
 

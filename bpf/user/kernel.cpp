@@ -2,25 +2,45 @@
 #include "bpf/user/kernel.h"
 
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <ctime>
+#include <fstream>
 #include <utility>
 
 namespace podrtt
 {
 
-std::string kernel_release()
+Kernel Kernel::running()
 {
     utsname name = {};
-    return uname(&name) == 0 ? name.release : "";
+    uname(&name);
+    return {name.release, name.machine, access("/sys/kernel/btf/vmlinux", F_OK) == 0};
 }
 
-bool is_new_enough(const std::string &release)
+std::string missing_from(const Kernel &kernel)
 {
+    // The JIT of arm64 had no atomic operations before.
+    const bool is_arm = kernel.machine == "aarch64";
+    const auto needed = is_arm ? std::pair(5u, 18u) : std::pair(5u, 15u);
     unsigned major = 0, minor = 0;
-    return std::sscanf(release.c_str(), "%u.%u", &major, &minor) != 2 ||
-           std::pair(major, minor) >= std::pair(5u, 15u);
+    if (std::sscanf(kernel.release.c_str(), "%u.%u", &major, &minor) == 2 &&
+        std::pair(major, minor) < needed)
+        return "podrtt needs Linux " + std::to_string(needed.first) + "." + std::to_string(needed.second) +
+               " or later" + (is_arm ? " on arm64" : "") + ", this is " + kernel.release;
+    if (!kernel.has_btf)
+        return "podrtt needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF), and there is no "
+               "/sys/kernel/btf/vmlinux";
+    return "";
+}
+
+std::string apparmor_profile(const std::string &attribute)
+{
+    std::ifstream file(attribute);
+    std::string profile;
+    std::getline(file, profile);
+    return profile.ends_with(" (enforce)") ? profile.substr(0, profile.size() - 10) : "";
 }
 
 std::chrono::nanoseconds jiffy()

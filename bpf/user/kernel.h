@@ -9,13 +9,21 @@
 namespace podrtt
 {
 
-inline constexpr const char *oldest_kernel = "5.15";
+struct Kernel {
+    std::string release; // "6.1.0-18-amd64"; empty if the kernel does not say
+    std::string machine; // "x86_64"
+    bool has_btf;        // it describes its own types
 
-// "6.1.0-18-amd64"; empty if the kernel does not say.
-std::string kernel_release();
+    static Kernel running();
+};
 
-// Whether the release is `oldest_kernel` or later. What cannot be read is believed to be.
-bool is_new_enough(const std::string &release);
+// What podrtt needs and the kernel has not, as a sentence; empty if it has all. What cannot be read is
+// believed to be new enough.
+std::string missing_from(const Kernel &kernel);
+
+// The AppArmor profile that confines this process; empty if none does. `attribute` is where the kernel says
+// it.
+std::string apparmor_profile(const std::string &attribute = "/proc/self/attr/apparmor/current");
 
 // The time between two ticks of the kernel's timer, which is the resolution of its coarse clocks.
 std::chrono::nanoseconds jiffy();

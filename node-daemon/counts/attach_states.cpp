@@ -13,6 +13,8 @@ const char *AttachState::reason() const
         return "failed";
     case AttachProblem::one_direction:
         return "one_direction";
+    case AttachProblem::contended:
+        return "contended";
     case AttachProblem::none:
         break;
     }

@@ -15,6 +15,7 @@ enum class AttachProblem {
     none,
     failed,        // the programs could not be attached
     one_direction, // packets of one direction pass by unseen
+    contended,     // somebody else keeps undoing the attachment
 };
 
 // How a pod is attached, and whether it is measured so.
@@ -23,7 +24,7 @@ struct AttachState {
     AttachProblem problem = AttachProblem::none;
 
     bool measured() const { return problem == AttachProblem::none; }
-    const char *reason() const; // "clsact", "tcx", "pod"; or "failed", "one_direction"
+    const char *reason() const; // "clsact", "tcx", "pod"; or "failed", "one_direction", "contended"
 
     bool operator==(const AttachState &) const = default;
 };

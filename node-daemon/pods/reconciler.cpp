@@ -35,6 +35,14 @@ constexpr std::uint64_t enough_one_way = 3;
 // Of the places for pods, the share that is kept free of those that are gone: one in so many.
 constexpr std::size_t free_share = 8;
 
+// How a pod is attached that is.
+podrtt_attach form_on(const attach::InterfaceView &view, const podrtt_pod &pod)
+{
+    if (pod.attach == PODRTT_ATTACH_POD)
+        return PODRTT_ATTACH_POD;
+    return view.has_own_filters() ? PODRTT_ATTACH_CLSACT : PODRTT_ATTACH_TCX;
+}
+
 } // namespace
 
 Reconciler::Reconciler(Pins pins, Maps &maps, attach::Attacher &attacher, AttachStates &attach_states,
@@ -112,7 +120,7 @@ bool Reconciler::look_again(int ifindex)
     bool concerned = false;
     for (auto &[id, state] : states_) {
         // What fails is tried again with the others: its own attempts change things, too.
-        if (state.ifindex != ifindex || state.gone_since || state.attach.problem == AttachProblem::failed)
+        if (state.ifindex != ifindex || state.gone_since || state.failing)
             continue;
         state.due = true;
         concerned = true;
@@ -143,7 +151,7 @@ bool Reconciler::reconcile(Clock::time_point now)
             continue;
         }
         PodState &state = state_of(id, pod);
-        if (!state.gone_since && look_at(id, pod, state)) {
+        if (!state.gone_since && look_at(id, pod, state, now)) {
             living.insert(pod_name(pod));
         } else {
             note_gone(id, pod, state, now);
@@ -154,8 +162,7 @@ bool Reconciler::reconcile(Clock::time_point now)
     sweep(gone);
     collect(gone, living, now);
     publish();
-    return std::ranges::none_of(
-        states_, [](const auto &state) { return state.second.attach.problem == AttachProblem::failed; });
+    return std::ranges::none_of(states_, [](const auto &state) { return state.second.failing; });
 }
 
 bool Reconciler::exists(const PodState &state) const
@@ -166,7 +173,7 @@ bool Reconciler::exists(const PodState &state) const
 }
 
 // A pod lives as long as its host veth.
-bool Reconciler::look_at(std::uint32_t id, const podrtt_pod &pod, PodState &state)
+bool Reconciler::look_at(std::uint32_t id, const podrtt_pod &pod, PodState &state, Clock::time_point now)
 {
     if (!has_interface(pod) || !exists(state))
         return false;
@@ -179,7 +186,8 @@ bool Reconciler::look_at(std::uint32_t id, const podrtt_pod &pod, PodState &stat
         if (!attacher_.is_same_interface(*view, id, pod))
             return false;
         state.due = false;
-        attach_programs(*view, id, pod, state);
+        if (!leave_alone(*view, id, pod, state, now))
+            attach_programs(*view, id, pod, state);
     }
     watch_directions(id, pod, state);
     return true;
@@ -190,6 +198,21 @@ bool Reconciler::is_attached(const attach::InterfaceView &view, const podrtt_pod
     return pod.attach == PODRTT_ATTACH_POD ? attacher_.is_attached(pod).value_or(true) : view.has_own();
 }
 
+// Another podrtt, or a neighbour that wants to be first as well, would go on for ever.
+bool Reconciler::leave_alone(const attach::InterfaceView &view, std::uint32_t id, const podrtt_pod &pod,
+                             PodState &state, Clock::time_point now)
+{
+    if (pod.attach == PODRTT_ATTACH_POD || !state.was_attached || state.failing ||
+        attacher_.is_in_place(view, id, policy_.attach) || state.backoff.allows(now))
+        return false;
+    if (state.attach.problem != AttachProblem::contended)
+        log_->warn("{}: somebody else, perhaps another podrttd, keeps removing or replacing what podrtt "
+                   "attaches to {}; left alone for {} minutes",
+                   describe(pod), pod.host_ifname, Backoff::pause.count());
+    state.attach.problem = AttachProblem::contended;
+    return true;
+}
+
 void Reconciler::attach_programs(const attach::InterfaceView &view, std::uint32_t id, const podrtt_pod &pod,
                                  PodState &state)
 {
@@ -198,10 +221,14 @@ void Reconciler::attach_programs(const attach::InterfaceView &view, std::uint32_
         return; // on its way out
     auto form = attach_pod(view, id, pod);
     if (!form) {
-        if (state.attach.problem != AttachProblem::failed)
+        if (!state.failing)
             log_->warn("{}: {}", describe(pod), form.error().message());
-        state.due = true; // until it succeeds, or the veth is gone
-        state.attach = {PODRTT_ATTACH_AUTO, AttachProblem::failed};
+        state.failing = true;
+        state.due = true;  // until it succeeds, or the veth is gone
+        if (!was_attached) // else it is measured as before
+            state.attach = {PODRTT_ATTACH_AUTO, AttachProblem::failed};
+        else if (state.attach.form == PODRTT_ATTACH_AUTO)
+            state.attach = {form_on(view, pod), AttachProblem::none};
         return;
     }
     // Programs that were in place, or that a plugin should have attached, are a repair; new
@@ -212,8 +239,9 @@ void Reconciler::attach_programs(const attach::InterfaceView &view, std::uint32_
                    state.was_attached ? "have been removed; attached again"
                                       : "were not attached; done now");
     }
-    if (state.attach.problem == AttachProblem::failed)
+    if (state.failing)
         log_->info("{}: attached", describe(pod));
+    state.failing = false;
     // What is attached at the host veth stays in doubt until both directions are seen.
     if (state.attach.problem != AttachProblem::one_direction || *form == PODRTT_ATTACH_POD)
         state.attach = {*form, AttachProblem::none};

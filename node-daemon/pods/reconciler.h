@@ -19,6 +19,7 @@
 #include "node-daemon/counts/attach_states.h"
 #include "node-daemon/counts/maps.h"
 #include "node-daemon/counts/repairs.h"
+#include "node-daemon/pods/backoff.h"
 
 namespace podrtt
 {
@@ -61,7 +62,9 @@ private:
 
         bool due = true;           // its interface is to be looked at
         bool was_attached = false; // this daemon has seen its programs in place
+        bool failing = false;      // the programs could not be attached, or not be replaced
         AttachState attach;
+        Backoff backoff; // from whoever undoes the attachment
         // Counts of connections when packets of both directions were seen last.
         std::optional<ConnectionCounts> both_directions;
 
@@ -73,13 +76,16 @@ private:
     void mark_due(Clock::time_point now);
     void decide_names(Records &records);
     bool exists(const PodState &state) const;
-    bool look_at(std::uint32_t id, const podrtt_pod &pod, PodState &state); // false: the pod is gone
+    // False if the pod is gone.
+    bool look_at(std::uint32_t id, const podrtt_pod &pod, PodState &state, Clock::time_point now);
     bool is_attached(const attach::InterfaceView &view, const podrtt_pod &pod);
     void attach_programs(const attach::InterfaceView &view, std::uint32_t id, const podrtt_pod &pod,
                          PodState &state);
     Result<podrtt_attach> attach_pod(const attach::InterfaceView &view, std::uint32_t id,
                                      const podrtt_pod &pod);
     Result<podrtt_attach> move_inside(std::uint32_t id, const podrtt_pod &pod);
+    bool leave_alone(const attach::InterfaceView &view, std::uint32_t id, const podrtt_pod &pod,
+                     PodState &state, Clock::time_point now);
     void watch_directions(std::uint32_t id, const podrtt_pod &pod, PodState &state);
     void note_gone(std::uint32_t id, const podrtt_pod &pod, PodState &state, Clock::time_point now);
     void sweep(const Records &gone);

@@ -57,12 +57,11 @@ private:
 
 void check_kernel(Report &report)
 {
-    const std::string kernel = "Linux " + kernel_release();
-    const std::string needed = std::string("podrtt needs Linux ") + oldest_kernel + " or later";
-    if (is_new_enough(kernel_release()))
-        report.ok(kernel);
+    const Kernel kernel = Kernel::running();
+    if (const auto missing = missing_from(kernel); missing.empty())
+        report.ok("Linux " + kernel.release);
     else
-        report.fail(kernel, needed);
+        report.fail("Linux " + kernel.release, missing);
 
     unsigned jit = 0;
     if (std::ifstream("/proc/sys/net/core/bpf_jit_enable") >> jit && jit == 0)
@@ -93,6 +92,9 @@ void check_capabilities(Report &report)
             "without it, pods that exist already are found by routes alone, and programs are "
             "attached to host veths only");
     report.ok("capabilities");
+    if (const auto profile = apparmor_profile(); !profile.empty())
+        report.warn("AppArmor confines podrttd by the profile " + profile,
+                    "containerd's own denies /sys/fs/bpf: run podrttd unconfined, as manifests/base does");
 }
 
 bool check_pins(Report &report, const Pins &pins)

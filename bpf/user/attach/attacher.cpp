@@ -238,6 +238,12 @@ Result<podrtt_attach> Attacher::attach(const InterfaceView &view, std::uint32_t 
     return attached;
 }
 
+bool Attacher::is_in_place(const InterfaceView &view, std::uint32_t id, podrtt_attach form) const
+{
+    const auto planned = plan(view, wanted(id, form));
+    return planned && planned->steps.empty();
+}
+
 Result<void> Attacher::attach_inside(std::uint32_t id, const podrtt_pod &pod)
 {
     auto inside = Inside::enter(pod);

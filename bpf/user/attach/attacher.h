@@ -41,6 +41,9 @@ public:
     // the form taken; that of another time is removed.
     Result<podrtt_attach> attach(const InterfaceView &view, std::uint32_t id, podrtt_attach form);
 
+    // Whether attach() would find nothing to do.
+    bool is_in_place(const InterfaceView &view, std::uint32_t id, podrtt_attach form) const;
+
     // Attaches to the interface inside the pod, or replaces older programs. Refuses an interface whose peer
     // is not the pod's host veth: the path of the network namespace may mean another one by now.
     Result<void> attach_inside(std::uint32_t id, const podrtt_pod &pod);

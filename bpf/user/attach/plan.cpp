@@ -143,6 +143,9 @@ Result<Plan> plan(const InterfaceView &view, const Wanted &wanted)
 {
     switch (wanted.form) {
     case PODRTT_ATTACH_TCX:
+        if (!view.has_tcx)
+            return std::unexpected(Error{"attach by TCX to interface", std::to_string(view.ifindex),
+                                         EOPNOTSUPP, "the kernel has no TCX; it came with Linux 6.6"});
         return plan_tcx(view, wanted);
     case PODRTT_ATTACH_CLSACT:
     case PODRTT_ATTACH_POD:

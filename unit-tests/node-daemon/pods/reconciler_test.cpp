@@ -9,6 +9,7 @@
 
 #include "bpf/flow.h"
 #include "bpf/histogram_math.h"
+#include "bpf/user/attach/clsact.h"
 #include "bpf/user/histogram.h"
 #include "bpf/user/mapped_array.h"
 #include "node-daemon/export/snapshot.h"
@@ -123,6 +124,57 @@ TEST_F(Reconciling, AttachesAgainAtOnceWhenTheInterfaceHasChanged)
     reconciler_.reconcile(start_ + 1s);
     EXPECT_TRUE(attached());
     EXPECT_EQ(repairs_.of(Repair::attached), before + 1);
+}
+
+TEST_F(Reconciling, LeavesAloneWhatSomebodyElseKeepsRemoving)
+{
+    const auto id = record(pod("shop", "web"), veth_);
+    reconciler_.reconcile(start_);
+    unsigned times = 0;
+    for (; attached() && times < 100; times++) {
+        shell("tc qdisc delete dev veth_a clsact");
+        reconciler_.look_again(static_cast<int>(veth_));
+        reconciler_.reconcile(start_ + times * 10ms);
+    }
+    EXPECT_GT(times, 5u);
+    EXPECT_LT(times, 30u);
+    EXPECT_EQ(states_.all().at(id).reason(), std::string("contended"));
+    reconciler_.reconcile(start_ + 10min); // the other one may have gone
+    EXPECT_TRUE(attached());
+    EXPECT_EQ(states_.all().at(id), by_clsact_);
+}
+
+// As the filter of a podrttd with another --pin-path.
+TEST_F(Reconciling, DoesNotFightForEverWithAnotherPodrtt)
+{
+    const auto id = record(pod("shop", "web"), veth_);
+    reconciler_.reconcile(start_);
+    const auto own = filters(static_cast<int>(veth_), Hook::ingress).front();
+    auto netlink = Netlink::open();
+    const auto program = pins_.program(PODRTT_PROGRAM_FROM_POD);
+    ASSERT_TRUE(netlink && program);
+    unsigned times = 0;
+    for (; filters(static_cast<int>(veth_), Hook::ingress).front().classid == own.classid && times < 100;
+         times++) {
+        ASSERT_TRUE(attach::put_filter(
+            *netlink, static_cast<int>(veth_), Hook::ingress,
+            {own.priority, own.handle, program->get(), PODRTT_PROGRAM_FROM_POD, own.classid ^ 0x10000},
+            true));
+        reconciler_.look_again(static_cast<int>(veth_));
+        reconciler_.reconcile(start_ + times * 10ms);
+    }
+    EXPECT_LT(times, 30u);
+    EXPECT_EQ(states_.all().at(id).reason(), std::string("contended"));
+}
+
+TEST_F(Reconciling, StaysMeasuredWhereItsProgramsCannotComeFirst)
+{
+    const auto id = record(pod("shop", "web"), veth_);
+    reconciler_.reconcile(start_);
+    shell("tc filter add dev veth_a ingress pref 1 protocol ip bpf bytecode '1,6 0 0 0'"); // no room before
+                                                                                           // it
+    make_reconciler({.grace_period = 60s, .attach = PODRTT_ATTACH_CLSACT}).reconcile(start_ + 1s);
+    EXPECT_EQ(states_.all().at(id), by_clsact_);
 }
 
 TEST_F(Reconciling, LeavesInterfacesAloneThatAreNoPods)

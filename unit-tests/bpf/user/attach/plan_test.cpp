@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bpf/user/attach/plan.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <linux/if_ether.h>
 
 #include <cerrno>
@@ -123,6 +123,17 @@ TEST_P(Planned, AsTheRulesSay)
 
 constexpr auto autom = PODRTT_ATTACH_AUTO, by_clsact = PODRTT_ATTACH_CLSACT, by_tcx = PODRTT_ATTACH_TCX,
                inside = PODRTT_ATTACH_POD;
+
+TEST(Plan, NeedsAKernelWithTcxForTcx)
+{
+    InterfaceView view = nothing();
+    view.has_tcx = false;
+    Wanted tcx = wanted;
+    tcx.form = by_tcx;
+    const auto planned = plan(view, tcx);
+    ASSERT_FALSE(planned);
+    EXPECT_THAT(planned.error().message(), testing::HasSubstr("Linux 6.6"));
+}
 
 INSTANTIATE_TEST_SUITE_P(
     , Planned,
