@@ -12,7 +12,8 @@ namespace podrtt
 bool is_on_bpffs(std::filesystem::path path);
 
 // Makes sure that `pin_path` lies on a bpffs: mounts one on /sys/fs/bpf if the path is
-// below it and nobody has mounted one. Returns whether it did.
+// below it and nobody has mounted one; not in a container, whose mounts the node does not see. Returns
+// whether it did.
 Result<bool> ensure_bpffs(const std::filesystem::path &pin_path);
 
 } // namespace podrtt
