@@ -77,13 +77,18 @@ Result<void> add(const Parameters &parameters, const Config &config)
     return attached ? Result<void>() : std::unexpected(attached.error());
 }
 
-// Where there is a daemon that shows it. Not done by the child, which the deadline may end.
+// Beyond the deadline of the work, and like that done by a child, so that nothing can hang or end the
+// plugin.
+constexpr std::chrono::milliseconds count_deadline{500};
+
+// Where there is a daemon that shows it.
 void count_unmeasured(const Config &config, const Error &error)
 {
     const auto reason = error.code == EOPNOTSUPP  ? PODRTT_DROP_NO_VETH
                         : error.code == ETIMEDOUT ? PODRTT_DROP_ADD_LATE
                                                   : PODRTT_DROP_ADD_FAILED;
-    [[maybe_unused]] auto counted = Pins(config.pin_path).count(reason);
+    [[maybe_unused]] auto counted =
+        within(count_deadline, [&] { return Pins(config.pin_path).count(reason); });
 }
 
 // Calls `each` for every pod with an interface; a host without podrtt's pins has none.
