@@ -7,7 +7,7 @@
 #include "bpf/compiler.bpf.h"
 #include "bpf/histogram.bpf.h"
 
-static __noinline void record_floor(__u32 pod, enum podrtt_leg leg, __u8 peer, __u64 floor)
+static __always_inline void record_floor(__u32 pod, enum podrtt_leg leg, __u8 peer, __u64 floor)
 {
     record_sample(pod, leg, PODRTT_KIND_FLOOR, peer, floor >> 32);
 }
@@ -54,7 +54,7 @@ static __always_inline void update_floor(struct podrtt_flow *flow, __u32 pod, en
 }
 
 /* Records what an ending connection has left. */
-static __noinline void flush_floor(struct podrtt_flow *flow, __u32 pod, enum podrtt_leg leg)
+static __always_inline void flush_floor(struct podrtt_flow *flow, __u32 pod, enum podrtt_leg leg)
 {
     __u64 *place = &flow->floor[leg];
     __u64 floor = READ_ONCE(*place);
