@@ -92,9 +92,10 @@ Result<FileChanges> plan_drop_in_removal(const InstallOptions &options)
 // A drop-in that is there may have keys of the operator's, and stays as it is.
 void plan_drop_in(const fs::path &path, const ConfList &list, FileChanges &changes)
 {
-    if (!read_drop_in(path))
-        changes.push_back({path, read_file(path).value_or(std::nullopt),
-                           (list.own.empty() ? default_entry : list.own) + "\n", entry_mode, ""});
+    auto present = read_file(path).value_or(std::nullopt);
+    if (!present || !is_own_entry(*present))
+        changes.push_back({path, std::move(present), (list.own.empty() ? default_entry : list.own) + "\n",
+                           entry_mode, ""});
 }
 
 Result<void> plan_list(const fs::path &path, const std::string &text, const Result<std::string> &edited,

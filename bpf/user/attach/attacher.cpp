@@ -178,8 +178,9 @@ Wanted Attacher::wanted(std::uint32_t id, podrtt_attach form) const
 }
 
 Result<void> Attacher::apply(Netlink &netlink, const InterfaceView &view, const Plan &plan,
-                             std::uint32_t id, bool inside)
+                             std::uint32_t id)
 {
+    const bool inside = plan.form == PODRTT_ATTACH_POD;
     const auto ifindex = static_cast<std::uint32_t>(view.ifindex);
     if (plan.form == PODRTT_ATTACH_TCX)
         if (auto named = tcx_pods_.update(ifindex, id); !named)
@@ -215,27 +216,32 @@ Result<void> Attacher::apply(Netlink &netlink, const InterfaceView &view, const 
     return {};
 }
 
-Result<podrtt_attach> Attacher::attach_once(const InterfaceView &view, std::uint32_t id, podrtt_attach form)
+Result<podrtt_attach> Attacher::attach_to(Netlink &netlink, InterfaceView view, std::uint32_t id,
+                                          podrtt_attach form)
 {
-    auto planned = plan(view, wanted(id, form));
-    if (!planned)
-        return std::unexpected(planned.error());
-    if (auto applied = apply(netlink_, view, *planned, id, false); !applied)
-        return std::unexpected(applied.error());
-    return planned->form;
+    for (int attempt = 1;; attempt++) {
+        auto planned = plan(view, wanted(id, form));
+        if (!planned)
+            return std::unexpected(planned.error());
+        auto applied = apply(netlink, view, *planned, id);
+        if (applied)
+            return planned->form;
+        if (applied.error().code != EEXIST || attempt == max_attempts) {
+            if (form == PODRTT_ATTACH_POD) // not one direction alone
+                if (auto removed = remove_all(netlink, view.ifindex); !removed)
+                    return std::unexpected(removed.error());
+            return std::unexpected(applied.error());
+        }
+        auto again = attach::observe(netlink, view.ifindex);
+        if (!again)
+            return std::unexpected(again.error());
+        view = std::move(*again);
+    }
 }
 
 Result<podrtt_attach> Attacher::attach(const InterfaceView &view, std::uint32_t id, podrtt_attach form)
 {
-    auto attached = attach_once(view, id, form);
-    for (int attempt = 1; !attached && attached.error().code == EEXIST && attempt < max_attempts;
-         attempt++) {
-        auto again = observe(view.ifindex);
-        if (!again)
-            return std::unexpected(again.error());
-        attached = attach_once(*again, id, form);
-    }
-    return attached;
+    return attach_to(netlink_, view, id, form);
 }
 
 bool Attacher::is_in_place(const InterfaceView &view, std::uint32_t id, podrtt_attach form) const
@@ -249,22 +255,11 @@ Result<void> Attacher::attach_inside(std::uint32_t id, const podrtt_pod &pod)
     auto inside = Inside::enter(pod);
     if (!inside)
         return std::unexpected(inside.error());
-    Result<void> attached;
-    for (int attempt = 0; attempt < max_attempts; attempt++) {
-        auto view = attach::observe(inside->netlink, inside->ifindex);
-        if (!view)
-            return std::unexpected(view.error());
-        auto planned = plan(*view, wanted(id, PODRTT_ATTACH_POD));
-        if (!planned)
-            return std::unexpected(planned.error());
-        attached = apply(inside->netlink, *view, *planned, id, true);
-        if (attached || attached.error().code != EEXIST)
-            break;
-    }
-    if (!attached) // not one direction alone
-        if (auto removed = remove_all(inside->netlink, inside->ifindex); !removed)
-            return removed;
-    return attached;
+    auto view = attach::observe(inside->netlink, inside->ifindex);
+    if (!view)
+        return std::unexpected(view.error());
+    auto attached = attach_to(inside->netlink, std::move(*view), id, PODRTT_ATTACH_POD);
+    return attached ? Result<void>() : std::unexpected(attached.error());
 }
 
 Result<bool> Attacher::is_attached(const podrtt_pod &pod)

@@ -74,10 +74,10 @@ private:
     static Result<ByHook> open_programs(const Pins &pins, const char *from_pod, const char *to_pod);
     std::uint32_t classid(std::uint32_t id) const { return owner_ << 16 | id; }
     Wanted wanted(std::uint32_t id, podrtt_attach form) const;
-    // `inside`: the directions are the other way round.
-    Result<void> apply(Netlink &netlink, const InterfaceView &view, const Plan &plan, std::uint32_t id,
-                       bool inside);
-    Result<podrtt_attach> attach_once(const InterfaceView &view, std::uint32_t id, podrtt_attach form);
+    // Inside a pod the directions are the other way round.
+    Result<void> apply(Netlink &netlink, const InterfaceView &view, const Plan &plan, std::uint32_t id);
+    Result<podrtt_attach> attach_to(Netlink &netlink, InterfaceView view, std::uint32_t id,
+                                    podrtt_attach form);
 
     Netlink netlink_;
     ByHook filters_; // as on the host veth
