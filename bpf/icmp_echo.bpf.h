@@ -44,9 +44,8 @@ static __always_inline void answer_echo(struct context *context, enum podrtt_leg
         __u32 era = READ_ONCE(side->tsval[i]);
         if (!probe || probe_end(probe) != ECHO_END(context->packet->seq) || !swap_probe(side, i, probe, 0))
             continue;
-        __u32 sample = clock_time(&context->clock) - probe_time(probe);
-        if (unlikely(clock_era(&context->clock) - era >= PODRTT_STALE_ERAS))
-            sample = STALE_SAMPLE; /* the time may have wrapped */
+        __u32 eras = clock_era(&context->clock) - era;
+        __u32 sample = time_since(&context->clock, probe_time(probe), eras);
         take_sample(context, leg, PODRTT_KIND_ECHO, sample);
         return;
     }

@@ -16,6 +16,12 @@ static __always_inline bool makes_floors(enum podrtt_kind kind)
 /* A time that is known to be longer than any sample, but not how long. */
 #define STALE_SAMPLE (PODRTT_MAX_SAMPLE + 1)
 
+/* The time since a probe was armed, so many eras ago: beyond a few it may have wrapped. */
+static __always_inline __u32 time_since(struct clock *clock, __u32 time, __u32 eras)
+{
+    return unlikely(eras >= PODRTT_STALE_ERAS) ? STALE_SAMPLE : clock_time(clock) - time;
+}
+
 /* A time in units of 32 ns that has just ended on `leg`. */
 static __always_inline void take_sample(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,
                                         __u32 sample)

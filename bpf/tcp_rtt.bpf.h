@@ -84,9 +84,8 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
     if (handshake && phase == PODRTT_SYN_RESENT && !(echoes && answer.tsecr == tsval))
         return;
 
-    __u32 sample = clock_time(&context->clock) - time;
-    if (unlikely((__u8)(clock_era(&context->clock) - side->era) >= PODRTT_STALE_ERAS))
-        sample = STALE_SAMPLE; /* the time may have wrapped */
+    __u8 eras = clock_era(&context->clock) - side->era;
+    __u32 sample = time_since(&context->clock, time, eras);
     take_sample(context, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA, sample);
 }
 
