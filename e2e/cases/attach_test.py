@@ -12,7 +12,7 @@ import sys
 import unittest
 
 import node
-from node import BIN, PINS, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, requests, run, samples, serve, top, wait_until
+from node import BIN, PINS, Chain, Daemon, Pod, in_netns, near_server, requests, run, samples, top, wait_until
 
 PORT = 8080
 KERNEL = tuple(int(number) for number in re.findall(r"\d+", platform.release())[:2])
@@ -22,9 +22,7 @@ REROUTE = pathlib.Path("/sys/fs/bpf/reroute")
 def setUpModule():
     node.prepare()
     global NEAR
-    NEAR = Peer("near", 200)
-    NEAR.connect()
-    serve(in_netns("near"), PORT)
+    NEAR = near_server(PORT)
     run("bpftool", "prog", "loadall", BIN.parent / "e2e/reroute.bpf.o", REROUTE, "pinmaps", f"{REROUTE}_maps")
 
 

@@ -5,7 +5,7 @@ import re
 import unittest
 
 import node
-from node import BIN, ROOT, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, wait_until
+from node import BIN, ROOT, TRAFFIC, Chain, Daemon, Pod, in_netns, near_server, run, wait_until
 
 # What tells one series of a histogram from another beside its labels.
 OF_HISTOGRAMS = {"le"}
@@ -33,9 +33,7 @@ class DocsTest(unittest.TestCase):
         run("sysctl", "-qw", "kernel.bpf_stats_enabled=1")
         run("mkdir", "/run/net.d", "/run/bin")
         daemon = Daemon("--icmp", "--install", "--cni-conf-dir", "/run/net.d", "--cni-bin-dir", "/run/bin")
-        peer = Peer("near", 200)
-        peer.connect()
-        serve(in_netns("near"), 8080)
+        peer = near_server(8080)
         pod = Pod(Chain(), "shop", "web").create()
         self.assertEqual(pod.popen(*TRAFFIC, "requests", peer.v4, "8080", "3", "5").wait(30), 0)
         run(*in_netns(pod.netns, *TRAFFIC, "ping", peer.v4, 2))

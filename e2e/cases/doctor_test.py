@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import node
-from node import BIN, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, wait_until
+from node import BIN, TRAFFIC, Chain, Daemon, Pod, near_server, run, wait_until
 
 CONF, CNI_BIN, CACHE = pathlib.Path("/run/net.d"), pathlib.Path("/run/bin"), pathlib.Path("/run/results")
 DIRECTORIES = ("--cni-conf-dir", CONF, "--cni-bin-dir", CNI_BIN)
@@ -39,10 +39,7 @@ class DoctorTest(unittest.TestCase):
             directory.mkdir()
         (CONF / "10-azure.conflist").write_text(
             '{"cniVersion": "0.3.0", "name": "azure", "plugins": [{"type": "azure-vnet"}]}', encoding="ascii")
-        near = Peer("near", 200)
-        near.connect()
-        serve(in_netns("near"), 8080)
-        cls.near = near
+        cls.near = near_server(8080)
 
     def setUp(self):
         self.daemon = Daemon("--install", *map(str, DIRECTORIES), "--grace-period", "1")

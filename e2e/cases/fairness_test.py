@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 import node
-from node import BIN, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, serve, top
+from node import BIN, TRAFFIC, Chain, Daemon, Pod, near_server, top
 
 FLOWS = 16384   # the table is small, so that the flood is many times its size
 FLOOD = 1_000_000
@@ -17,9 +17,7 @@ class FloodTest(unittest.TestCase):
     def test_established_flows_of_other_pods_are_measured_on(self):
         node.prepare()
         daemon = Daemon("--max-flows", str(FLOWS))
-        near = Peer("near", 200)
-        near.connect()
-        serve(in_netns("near"), 8080)
+        near = near_server(8080)
         chain = Chain()
         victim, attacker = Pod(chain, "shop", "victim").create(), Pod(chain, "shop", "attacker").create()
 

@@ -8,7 +8,7 @@ import time
 import unittest
 
 import node
-from node import BIN, PINS, Chain, Daemon, Peer, Pod, in_netns, own_filters, requests, run, samples, serve, wait_until
+from node import BIN, PINS, Chain, Daemon, Pod, near_server, own_filters, requests, run, samples, wait_until
 
 PORT = 8080
 OTHER = PINS.parent / "v0"
@@ -18,9 +18,7 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 def setUpModule():
     node.prepare()
     global NEAR
-    NEAR = Peer("near", 200)
-    NEAR.connect()
-    serve(in_netns("near"), PORT)
+    NEAR = near_server(PORT)
 
 
 class FaultTest(unittest.TestCase):

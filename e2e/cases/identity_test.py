@@ -3,11 +3,10 @@
 moved out, as Calico's and AWS' are. Run by e2e/rig/isolate."""
 
 import os
-import re
 import unittest
 
 import node
-from node import NETNS, Chain, Daemon, Peer, Pod, add_netns, in_netns, own_filters, requests, run, serve, wait_until
+from node import Chain, Daemon, Pod, add_netns, in_netns, near_server, own_filters, requests, run, wait_until
 
 PORT = 8080
 IFINDEX = 900
@@ -19,9 +18,7 @@ CONNECTIONS = 5
 def setUpModule():
     node.prepare()
     global NEAR
-    NEAR = Peer("near", 200)
-    NEAR.connect()
-    serve(in_netns("near"), PORT)
+    NEAR = near_server(PORT)
 
 
 class MovedPod(Pod):

@@ -11,7 +11,7 @@ import yaml
 
 import containerd
 import node
-from node import ROOT, TRAFFIC, Peer, in_netns, run, serve, wait_until
+from node import ROOT, TRAFFIC, near_server, run, wait_until
 from podman import Podman
 
 PORT = 8080
@@ -75,9 +75,7 @@ def main():
     runtime = containerd.Containerd()
     (containerd.PLUGINS / "podrtt").unlink()  # the container is to bring it
     containerd.write_conflist(CHAIN)
-    peer = Peer("near", 200)
-    peer.connect()
-    serve(in_netns("near"), PORT)
+    peer = near_server(PORT)
     wait_until(lambda: runtime.conditions()["NetworkReady"], "containerd's network is ready", 30)
 
     print("==> A pod from before", flush=True)

@@ -4,7 +4,6 @@ PODRTT_SCREENSHOTS, a directory, it leaves pictures there."""
 
 import os
 import pathlib
-import subprocess
 import tempfile
 import time
 import unittest

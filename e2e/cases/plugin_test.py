@@ -10,12 +10,11 @@ import re
 import secrets
 import shutil
 import subprocess
-import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 import node
-from node import BIN, CNI_BIN, LAYOUT, NETNS, PINS, Daemon, add_netns, in_netns, own_filters, run, wait_until
+from node import BIN, CNI_BIN, LAYOUT, NETNS, PINS, Daemon, in_netns, own_filters, run, wait_until
 
 PLUGIN = BIN / "podrtt"
 REFERENCE = CNI_BIN / "tuning"  # made with libcni's skeleton; knows versions up to 1.0.0
@@ -186,9 +185,7 @@ def metric(daemon, name):
     return float(re.search(rf"^{re.escape(name)} (\S+)$", daemon.metrics(), re.MULTILINE).group(1))
 
 
-class FaultTest(unittest.TestCase):
-    """ADD succeeds in time whatever is missing, with one line that says why."""
-
+class WithDaemon(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.daemon = Daemon("--grace-period", "1")
@@ -196,6 +193,10 @@ class FaultTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.daemon.stop()
+
+
+class FaultTest(WithDaemon):
+    """ADD succeeds in time whatever is missing, with one line that says why."""
 
     def setUp(self):
         self.pod = Veth("fault")
@@ -360,15 +361,7 @@ class FaultTest(unittest.TestCase):
         self.assertIn("static-pie linked", run("file", PLUGIN))
 
 
-class ConcurrencyTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon("--grace-period", "1")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.daemon.stop()
-
+class ConcurrencyTest(WithDaemon):
     def tearDown(self):
         for netns in NETNS.iterdir():
             run("ip", "netns", "delete", netns.name)

@@ -8,19 +8,15 @@ import time
 import unittest
 
 import node
-from node import (BIN, PINS, Chain, Daemon, Peer, Pod, filters, in_netns, requests, run, samples, serve, top,
-                  wait_until)
+from node import BIN, PINS, Chain, Daemon, Pod, filters, near_server, requests, run, samples, top, wait_until
 
 PORT = 8080
 
 
 def setUpModule():
     node.prepare()
-    near = Peer("near", 200)
-    near.connect()
-    serve(in_netns("near"), PORT)
     global NEAR
-    NEAR = near
+    NEAR = near_server(PORT)
 
 
 def assert_handshakes(test, pod, opened):

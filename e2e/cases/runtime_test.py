@@ -17,7 +17,8 @@ import grpc
 import containerd
 import node
 import podman
-from node import PINS, ROOT, TRAFFIC, Daemon, Peer, in_netns, own_filters, requests, run, samples, serve, top, wait_until
+from node import (PINS, ROOT, TRAFFIC, Daemon, in_netns, near_server, own_filters, requests, run, samples, serve,
+                  wait_until)
 
 PORT = 8080
 RANGES = {4: ("10.99.0.0/16", "0.0.0.0/0"), 6: ("fd99::/64", "::/0")}
@@ -46,9 +47,7 @@ def setUpModule():
     run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/cni")  # libcni's cache
     global NEAR, DAEMON, CONTAINERD
     CONTAINERD = containerd.Containerd()
-    NEAR = Peer("near", 200)
-    NEAR.connect()
-    serve(in_netns("near"), PORT)
+    NEAR = near_server(PORT)
     DAEMON = Daemon("--grace-period", "1")
 
 

@@ -87,7 +87,7 @@ def own_filters(device, *hooks, enter=()):
 
 
 def prepare():
-    """To be called once: turns the namespaces that e2e/isolate made into a node."""
+    """To be called once: turns the namespaces that e2e/rig/isolate made into a node."""
     run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
     run("mount", "-t", "tmpfs", "tmpfs", "/run")
     NETNS.mkdir()
@@ -144,6 +144,14 @@ class Peer:
         self.line.terminate()
         if self.line.wait() != 0:
             raise CommandFailed("delay_line failed")
+
+
+def near_server(port):
+    """A peer without delay, "near", with the server of traffic.py at a port."""
+    peer = Peer("near", 200)
+    peer.connect()
+    serve(in_netns(peer.name), port)
+    return peer
 
 
 class Chain:

@@ -52,14 +52,23 @@ def serve(port):
             threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
 
+def connect(host, port):
+    connection = socket.create_connection((host, int(port)))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def ask(connection):
+    connection.sendall(REQUEST)
+    if not receive(connection, len(RESPONSE)):
+        raise ConnectionError("the server closed the connection")
+
+
 def requests(host, port, connections, count):
     for _ in range(int(connections)):
-        with socket.create_connection((host, int(port))) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connect(host, port) as connection:
             for _ in range(int(count)):
-                connection.sendall(REQUEST)
-                if not receive(connection, len(RESPONSE)):
-                    raise ConnectionError("the server closed the connection")
+                ask(connection)
 
 
 TCPI_RTT = 68  # offset in struct tcp_info (linux/tcp.h)
@@ -69,12 +78,9 @@ def parallel(host, port, connections, count):
     found = []
 
     def work():
-        with socket.create_connection((host, int(port))) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connect(host, port) as connection:
             for _ in range(int(count)):
-                connection.sendall(REQUEST)
-                if not receive(connection, len(RESPONSE)):
-                    raise ConnectionError("the server closed the connection")
+                ask(connection)
             info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
             found.append(struct.unpack_from("I", info, TCPI_RTT)[0])
 
@@ -117,9 +123,7 @@ def paced(host, port, connections, seconds):
     count, end = 0, time.monotonic() + float(seconds)
     while time.monotonic() < end:
         connection = opened[count % len(opened)]
-        connection.sendall(REQUEST)
-        if not receive(connection, len(RESPONSE)):
-            raise ConnectionError("the server closed the connection")
+        ask(connection)
         count += 1
         time.sleep(0.001)
     print(count)
