@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Four pods, real traffic, and the latency that podrtt sees, checked against a delay line
-that logs how long it held every packet. Run by hack/demo, inside e2e/isolate."""
+that logs how long it held every packet. Run by hack/demo, inside e2e/rig/isolate."""
 
 import statistics
 import sys

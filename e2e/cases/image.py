@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image of hack/Dockerfile on a node: run by podman as the DaemonSet in manifests/base says, with
-containerd making pods beside it. Run by hack/image, inside e2e/isolate."""
+containerd making pods beside it. Run by hack/image, inside e2e/rig/isolate."""
 
 import pathlib
 import re

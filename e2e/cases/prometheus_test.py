@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus, with the configuration from manifests/, scrapes a real daemon. Run by
-e2e/isolate."""
+e2e/rig/isolate."""
 
 import unittest
 
