@@ -243,6 +243,10 @@ int run(const Environment &environment, const std::string &config_text, std::ost
     if (!config->unknown_keys.empty() && parameters->command == Command::add)
         logger.warn("unknown keys in the configuration: {}", Json(config->unknown_keys).dump());
 
+    if (config->newer && parameters->command == Command::add)
+        logger.warn("CNI {} is newer than podrtt {}, which goes on as with {}", config->cni_version,
+                    version, *std::rbegin(supported_versions));
+
     auto done = within(config->timeout, [&] { return act(*parameters, *config); });
     if (!done) {
         if (parameters->command == Command::add)

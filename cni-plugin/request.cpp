@@ -23,12 +23,12 @@ struct Verb {
 };
 
 constexpr Verb verbs[] = {
-    {"ADD", Command::add, "0.3.0", true, true, true},
-    {"DEL", Command::del, "0.3.0", true, false, true},
+    {"ADD", Command::add, "0.1.0", true, true, true},
+    {"DEL", Command::del, "0.1.0", true, false, true},
     {"CHECK", Command::check, "0.4.0", true, true, true},
     {"GC", Command::gc, "1.1.0", false, false, true},
     {"STATUS", Command::status, "1.1.0", false, false, true},
-    {"VERSION", Command::version, "0.3.0", false, false, false},
+    {"VERSION", Command::version, "0.1.0", false, false, false},
 };
 
 std::string get(const Environment &environment, std::string_view name)
@@ -59,12 +59,20 @@ bool is_ifname(const std::string &text)
            text.find_first_of("/: \t\n\v\f\r") == std::string::npos;
 }
 
-std::optional<std::size_t> version_rank(std::string_view version)
+// What is not known ranks above all that is.
+std::ptrdiff_t version_rank(std::string_view version)
 {
-    auto found = std::ranges::find(supported_versions, version);
-    if (found == std::end(supported_versions))
+    return std::ranges::find(supported_versions, version) - std::begin(supported_versions);
+}
+
+// Without one, or with "" as libcni writes it then, it is 0.1.0 (libcni, version.ConfigDecoder). Nothing if
+// it is no text.
+std::optional<std::string> version_of(const Json &json)
+{
+    const Json version = json.value("cniVersion", Json(""));
+    if (!version.is_string())
         return std::nullopt;
-    return static_cast<std::size_t>(found - std::begin(supported_versions));
+    return version == "" ? std::string(supported_versions[0]) : version.get<std::string>();
 }
 
 std::unexpected<CniError> bad_value(std::string_view key, std::string_view expected)
@@ -192,15 +200,15 @@ CniResult<Config> parse_config(const std::string &text, Command command)
     if (!json.is_object())
         return cni_failure(Code::decoding_failure, "the network configuration on stdin is no JSON object");
 
-    auto version = json.find("cniVersion");
-    if (version == json.end() || !version->is_string() || !version_rank(version->get<std::string>()))
+    auto version = version_of(json);
+    if (!version)
         return cni_failure(Code::incompatible_version, "incompatible CNI versions",
-                           "config is " + (version == json.end() ? "0.1.0" : version->dump()) +
-                               ", plugin supports 0.3.0 to 1.1.0");
+                           "config is " + json["cniVersion"].dump() + ", which is no version");
     Config config;
-    config.cni_version = version->get<std::string>();
+    config.cni_version = *version;
+    config.newer = version_rank(*version) == std::ssize(supported_versions);
     auto verb = std::ranges::find(verbs, command, &Verb::command);
-    if (*version_rank(config.cni_version) < *version_rank(verb->since))
+    if (version_rank(config.cni_version) < version_rank(verb->since))
         return cni_failure(Code::incompatible_version, "config version " + config.cni_version +
                                                            " does not allow " + std::string(verb->name));
 
@@ -230,9 +238,8 @@ CniResult<Config> parse_config(const std::string &text, Command command)
 std::string answer_version(const std::string &text)
 {
     const Json json = parse_config_text(text).json;
-    if (json.is_object() && json.contains("cniVersion") && json["cniVersion"].is_string())
-        return json["cniVersion"].get<std::string>();
-    return std::string(*std::rbegin(supported_versions));
+    const auto version = json.is_object() && json.contains("cniVersion") ? version_of(json) : std::nullopt;
+    return version.value_or(std::string(*std::rbegin(supported_versions)));
 }
 
 } // namespace podrtt::cni

@@ -38,6 +38,7 @@ enum class FailurePolicy { open, closed };
 
 struct Config {
     std::string cni_version;
+    bool newer = false;      // the version is none that is known
     std::string network;     // "name"
     std::string prev_result; // as it came, to the byte; empty if there is none
     Json valid_attachments;  // "cni.dev/valid-attachments"; null if there is none
@@ -48,8 +49,11 @@ struct Config {
     spdlog::level::level_enum log_level = spdlog::level::info;
 };
 
-// Oldest first.
-inline constexpr std::string_view supported_versions[] = {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
+// Oldest first. Others are served, too, as if they were the newest: a plugin that refuses a list's version
+// makes every sandbox of the node fail, and those that there are can be neither stopped nor removed. The
+// result is handed on as it came, and so is in whatever version the runtime speaks.
+inline constexpr std::string_view supported_versions[] = {"0.1.0", "0.2.0", "0.3.0", "0.3.1",
+                                                          "0.4.0", "1.0.0", "1.1.0"};
 
 CniResult<Parameters> parse_parameters(const Environment &environment);
 

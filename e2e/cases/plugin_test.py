@@ -18,7 +18,7 @@ from node import BIN, CNI_BIN, LAYOUT, NETNS, PINS, Daemon, in_netns, own_filter
 
 PLUGIN = BIN / "podrtt"
 REFERENCE = CNI_BIN / "tuning"  # made with libcni's skeleton; knows versions up to 1.0.0
-VERSIONS = ("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 
 
 def setUpModule():
@@ -45,13 +45,17 @@ def since(version):
     return VERSIONS[VERSIONS.index(version):]
 
 
+def before(version):
+    return VERSIONS[:VERSIONS.index(version)]
+
+
 # Rule: versions it holds for, environment, stdin, code of the error.
 NO_PREVIOUS = {"prevResult": None}
 REFUSED = {
     **{f"{command} without {variable}": (since(first), environment(command, **{variable: None}), {}, 4)
        for command, first, variables in (
-           ("ADD", "0.3.0", ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH")),
-           ("DEL", "0.3.0", ("CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH")),
+           ("ADD", "0.1.0", ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH")),
+           ("DEL", "0.1.0", ("CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH")),
            ("CHECK", "0.4.0", ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH")),
            ("GC", "1.1.0", ("CNI_PATH",)), ("STATUS", "1.1.0", ("CNI_PATH",)))
        for variable in variables},
@@ -62,11 +66,9 @@ REFUSED = {
     "unknown command": (VERSIONS, environment("MOVE"), {}, 4),
     **{f"network name {value!r}": (VERSIONS, environment("ADD"), {"name": value}, 7)
        for value in (None, "", ".x", "a/b", "-x", "a b")},
-    "version unknown": (("9.9.9",), environment("ADD"), {}, 1),
-    "version older than this plugin's first": (("0.2.0",), environment("ADD"), {}, 1),
-    "CHECK before its version": (("0.3.0", "0.3.1"), environment("CHECK"), {}, 1),
-    "GC before its version": (("0.3.0", "0.3.1", "0.4.0", "1.0.0"), environment("GC"), {}, 1),
-    "STATUS before its version": (("0.3.0", "0.3.1", "0.4.0", "1.0.0"), environment("STATUS"), {}, 1),
+    "CHECK before its version": (before("0.4.0"), environment("CHECK"), {}, 1),
+    "GC before its version": (before("1.1.0"), environment("GC"), {}, 1),
+    "STATUS before its version": (before("1.1.0"), environment("STATUS"), {}, 1),
     "ADD without prevResult": (VERSIONS, environment("ADD"), NO_PREVIOUS, 7),
     "CHECK without prevResult": (since("0.4.0"), environment("CHECK"), NO_PREVIOUS, 7),
     "ADD in the plugin's own namespace": (VERSIONS, environment("ADD", CNI_NETNS="/proc/self/ns/net"), {}, 8),
@@ -75,12 +77,14 @@ REFUSED = {
 }
 
 # What the reference of Debian 12 takes, is too old for, or does not ask for.
-NOT_IN_REFERENCE = re.compile("prevResult|own namespace|bad value|bad list|older than|^GC|^STATUS")
+NOT_IN_REFERENCE = re.compile("prevResult|own namespace|bad value|bad list|^GC|^STATUS")
 
 ACCEPTED = {
     "ADD": (VERSIONS, environment("ADD"), {}),
     "ADD with the namespace overridden": (
         VERSIONS, environment("ADD", CNI_NETNS="/proc/self/ns/net", CNI_NETNS_OVERRIDE="true"), {}),
+    "ADD of no or an unknown version": (("", "1.2.0", "9.9.9", "x"), environment("ADD"), {}),
+    "DEL of no or an unknown version": (("", "1.2.0", "9.9.9", "x"), environment("DEL"), {}),
     "DEL": (VERSIONS, environment("DEL"), {}),
     "DEL without namespace": (VERSIONS, environment("DEL", CNI_NETNS=None), {}),
     "DEL without prevResult": (VERSIONS, environment("DEL", CNI_NETNS=""), NO_PREVIOUS),

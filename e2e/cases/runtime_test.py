@@ -111,10 +111,14 @@ class ContainerdTest(unittest.TestCase):
 
     def test_every_version_of_the_specification(self):
         # libcni asks plugins for the versions they speak, so 1.1.0 is beyond Debian's ptp.
-        for version in ("0.3.0", "0.3.1", "0.4.0", "1.0.0"):
+        for version in ("", "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"):
             with self.subTest(version):
                 use({**GOOD, "cniVersion": version})
                 self.remove(self.run_measured(f"version-{version.replace('.', '-')}"))
+
+    def test_list_without_a_version(self):
+        use({key: value for key, value in GOOD.items() if key != "cniVersion"})
+        self.remove(self.run_measured("no-version"))
 
     def test_ipv6_alone(self):
         use(conflist({"type": "ptp", "ipam": ipam(6)}, {"type": "podrtt"}))

@@ -90,7 +90,8 @@ TEST(Captures, VersionIsAnswered)
         Answer answer = call(capture.environment, capture.config);
         EXPECT_EQ(answer.status, 0);
         EXPECT_EQ(answer.out,
-                  R"({"cniVersion":"1.0.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]})"
+                  R"({"cniVersion":"1.0.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0",)"
+                  R"("1.0.0","1.1.0"]})"
                   "\n");
     }
 }

@@ -136,11 +136,8 @@ INSTANTIATE_TEST_SUITE_P(
         ConfigRule{"empty", Command::add, "", Code::decoding_failure, "JSON"},
         ConfigRule{"cut", Command::add, R"({"cniVersion":"1.0.)", Code::decoding_failure, "JSON"},
         ConfigRule{"array", Command::add, "[]", Code::decoding_failure, "JSON"},
-        ConfigRule{"no_version", Command::add, R"({"name":"n"})", Code::incompatible_version, "0.1.0"},
-        ConfigRule{"old_version", Command::add, R"({"cniVersion":"0.2.0","name":"n"})",
-                   Code::incompatible_version, "0.2.0"},
-        ConfigRule{"new_version", Command::add, R"({"cniVersion":"2.0.0","name":"n"})",
-                   Code::incompatible_version, "2.0.0"},
+        ConfigRule{"check_without_version", Command::check, R"({"name":"n"})", Code::incompatible_version,
+                   "0.1.0"},
         ConfigRule{"version_of_wrong_type", Command::add, R"({"cniVersion":1,"name":"n"})",
                    Code::incompatible_version, "1"},
         ConfigRule{"no_name", Command::add, R"({"cniVersion":"1.0.0"})", Code::invalid_config, "name"},
@@ -180,10 +177,23 @@ TEST(Config, HasDefaults)
 
 TEST(Config, EveryVersionIsAccepted)
 {
-    for (std::string version : {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"})
-        EXPECT_TRUE(
-            parse_config(R"({"name":"n","prevResult":{},"cniVersion":")" + version + "\"}", Command::add))
-            << version;
+    for (std::string version :
+         {"", "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0", "1.2.0", "2.0.0", "x"})
+        for (const Command command : {Command::add, Command::del}) {
+            auto config =
+                parse_config(R"({"name":"n","prevResult":{},"cniVersion":")" + version + "\"}", command);
+            ASSERT_TRUE(config) << version;
+            EXPECT_EQ(config->cni_version, version.empty() ? "0.1.0" : version);
+            EXPECT_EQ(config->newer, version >= "1.2") << version;
+        }
+    EXPECT_TRUE(parse_config(R"({"name":"n","prevResult":{}})", Command::add));
+    EXPECT_TRUE(parse_config(R"({"name":"n"})", Command::del));
+}
+
+TEST(Config, OfANewerVersionAllowsEverything)
+{
+    for (const Command command : {Command::check, Command::gc, Command::status})
+        EXPECT_TRUE(parse_config(R"({"cniVersion":"1.2.0","name":"n","prevResult":{}})", command));
 }
 
 TEST(Config, DelPassesOverBadKeysOfOurs)
@@ -211,6 +221,8 @@ TEST(Config, DelNeedsNoPreviousResult)
 TEST(AnswerVersion, IsThatOfTheConfigOrTheNewest)
 {
     EXPECT_EQ(answer_version(good_config), "1.0.0");
+    EXPECT_EQ(answer_version(R"({"cniVersion":""})"), "0.1.0");
+    EXPECT_EQ(answer_version("{}"), "1.1.0");
     EXPECT_EQ(answer_version("nonsense"), "1.1.0");
 }
 
