@@ -6,14 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <iterator>
-#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "bpf/user/attach/attacher.h"
@@ -22,6 +21,7 @@
 #include "node-daemon/counts/bpffs.h"
 #include "node-daemon/counts/lock.h"
 #include "node-daemon/counts/pin_keeper.h"
+#include "node-daemon/counts/plugin_state.h"
 #include "node-daemon/counts/retirement.h"
 #include "node-daemon/counts/upgrade.h"
 #include "node-daemon/export/collector.h"
@@ -46,11 +46,10 @@ constexpr std::chrono::seconds reconcile_interval{3};
 
 constexpr const char *lock_holder = "another podrttd uses it";
 
-// Waits until a signal has come, which it returns, or something to read at one of the two, or the
-// time. A negative descriptor is none.
-Result<int> wait_for_signal(const Fd &signals, int events, int changes, Clock::time_point until)
+// Waits until a signal has come, which it returns, or an event, or the time.
+Result<int> wait_for_signal(const Fd &signals, int events, Clock::time_point until)
 {
-    pollfd waiting[] = {{signals.get(), POLLIN, 0}, {events, POLLIN, 0}, {changes, POLLIN, 0}};
+    pollfd waiting[] = {{signals.get(), POLLIN, 0}, {events, POLLIN, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
     if (poll(waiting, std::size(waiting), static_cast<int>(std::max<std::int64_t>(0, left.count()))) < 0 &&
         errno != EINTR)
@@ -166,19 +165,11 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     Reconciler reconciler(pins, *maps, *attacher, attach_states, repairs, policy, log);
     Upgrade upgrade(pins, *maps, *log);
 
-    std::optional<Keeper> keeper;
-    std::atomic<bool> plugin_in_place = false;
-    if (options.install) {
-        auto started = Keeper::start(options.installation, log);
-        if (!started)
-            return std::unexpected(started.error());
-        keeper.emplace(std::move(*started));
-    }
-
+    PluginState plugin_state;
+    const PluginState *plugin = options.install ? &plugin_state : nullptr;
     Health health;
-    const Collector collector(pins, *maps, attach_states, repairs, options.series,
-                              keeper ? &plugin_in_place : nullptr);
-    Routes routes(*web_config, collector, *maps, attach_states, options.series, health);
+    const Collector collector(pins, *maps, attach_states, repairs, options.series, plugin);
+    Routes routes(*web_config, collector, *maps, attach_states, options.series, health, plugin);
     const auto start = Clock::now();
     AdoptionSchedule adoption;
     // Before anybody asks: what was taken over must not come in later, as if it were new.
@@ -194,6 +185,11 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     log->info("serving {}://{}/metrics, pins in {}", web_config->tls ? "https" : "http", options.listen,
               pins.directory().string());
 
+    Keeper keeper(options.installation, plugin_state, log);
+    std::jthread keeping;
+    if (options.install)
+        keeping = std::jthread([&keeper](const std::stop_token &stop) { keeper.run(stop); });
+
     Clock::time_point next = start + reconcile_interval;
     for (;;) {
         const auto now = Clock::now();
@@ -206,12 +202,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
             health.beat(now);
             next = now + reconcile_interval;
         }
-        auto until = next;
-        if (keeper) {
-            plugin_in_place = keeper->ensure(now);
-            until = std::min(until, keeper->due().value_or(until));
-        }
-        auto signal = wait_for_signal(*signals, events->fd(), keeper ? keeper->fd() : -1, until);
+        auto signal = wait_for_signal(*signals, events->fd(), next);
         if (!signal)
             return std::unexpected(signal.error());
         if (*signal == SIGHUP) {

@@ -16,7 +16,7 @@
 #include "bpf/user/pins.h"
 #include "node-daemon/counts/peer_classes.h"
 #include "node-daemon/export/series_options.h"
-#include "node-daemon/install/plan.h"
+#include "node-daemon/install/install.h"
 
 namespace podrtt
 {

@@ -9,8 +9,8 @@
 
 #include "bpf/user/kernel.h"
 #include "node-daemon/daemon.h"
+#include "node-daemon/install/install.h"
 #include "node-daemon/install/purge.h"
-#include "node-daemon/install/uninstall.h"
 #include "node-daemon/options.h"
 #include "node-daemon/signals.h"
 #include "node-daemon/views/doctor.h"

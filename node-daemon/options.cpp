@@ -17,7 +17,8 @@ namespace
 
 void add_directory_options(CLI::App &command, InstallOptions &options)
 {
-    command.add_option("--cni-conf-dir", options.conf_dir, "Where the runtime reads CNI configurations")
+    command
+        .add_option("--cni-conf-dir", options.entry.conf_dir, "Where the runtime reads CNI configurations")
         ->capture_default_str();
     command.add_option("--cni-bin-dir", options.bin_dir, "Where the runtime looks for plugins")
         ->capture_default_str();
@@ -29,11 +30,11 @@ void add_install_options(CLI::App &command, InstallOptions &options)
     command.add_option("--plugin", options.plugin,
                        "The plugin to copy; the one beside this executable if not said");
     command.add_flag(
-        "--drop-in", options.drop_in,
+        "--drop-in", options.entry.drop_in,
         "Write <network>/podrtt.conf instead of an entry in the list; for runtimes with libcni "
         "1.3.0 or later (containerd 2.1)");
     command
-        .add_option("--runtime", options.runtime,
+        .add_option("--runtime", options.entry.runtime,
                     "The runtime's executable: if it is built with such a libcni, --drop-in is the default")
         ->capture_default_str();
 }

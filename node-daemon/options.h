@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "node-daemon/daemon.h"
-#include "node-daemon/install/plan.h"
+#include "node-daemon/install/install.h"
 #include "node-daemon/views/doctor.h"
 #include "node-daemon/views/status.h"
 #include "node-daemon/views/stream.h"

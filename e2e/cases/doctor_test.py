@@ -52,7 +52,7 @@ class DoctorTest(unittest.TestCase):
         self.pod.delete()
 
     def test_node_is_well(self):
-        wait_until((CNI_BIN / "podrtt").exists, "the plugin is installed")
+        wait_until(lambda: status()["plugin_installed"], "the plugin is installed")
         code, findings = doctor()
         self.assertEqual((code, findings["FAIL"], findings["warn"]), (0, [], []))
         self.assertIn("all 1 pods are measured", findings["ok"])
@@ -75,6 +75,16 @@ class DoctorTest(unittest.TestCase):
         self.assertFalse(seen["daemon_runs"])
         self.assertFalse(seen["pods"][0]["attached"])
         self.assertIn("not measured: shop/web", run(BIN / "podrttd", "status", *DIRECTORIES))
+
+    def test_plugin_is_no_longer_what_it_was(self):
+        wait_until(lambda: status()["plugin_installed"], "the plugin is installed")
+        self.daemon.stop()
+        (CNI_BIN / "podrtt").chmod(0o644)
+        code, findings = doctor()
+        self.assertEqual(code, 1)
+        self.assertTrue([what for what in findings["FAIL"] if "does not work" in what and "Permission denied" in what], findings)
+        self.assertFalse(status()["plugin_installed"])
+        (CNI_BIN / "podrtt").unlink()
 
     def test_plugin_is_not_installed(self):
         self.daemon.stop()

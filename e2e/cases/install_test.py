@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 import node
 from node import BIN, Daemon, run, wait_until
@@ -130,12 +132,47 @@ class InstallTest(unittest.TestCase):
         self.call("install", "--runtime", "/nonexistent")
 
     def test_of_several_lists_the_one_that_runtimes_take(self):
-        (self.conf / "05-broken.conflist").write_text('{"name": "half', encoding="ascii")
         (self.conf / "20-later.conflist").write_text(AZURE, encoding="ascii")
         (self.conf / "01-old.conflist.old").write_text(AZURE, encoding="ascii")
         self.call("install")
         self.assertEqual(self.types(), ["azure-vnet", "podrtt"])
         self.assertEqual((self.conf / "20-later.conflist").read_text(encoding="ascii"), AZURE)
+
+    def test_none_gets_it_while_the_first_is_written(self):
+        torn = self.conf / "05-torn.conflist"
+        torn.write_text('{"name": "half', encoding="ascii")
+        with self.assertRaisesRegex(node.CommandFailed, "05-torn.conflist"):
+            self.call("install")
+        self.assertEqual(self.types(), ["azure-vnet"])
+        torn.write_text(AZURE, encoding="ascii")
+        self.call("install")
+        self.assertIn("podrtt", torn.read_text(encoding="ascii"))
+        self.assertEqual(self.types(), ["azure-vnet"])
+
+    def test_list_that_is_a_link_stays_one(self):
+        target = pathlib.Path(self.root.name, "azure.json")
+        self.list.rename(target)
+        self.list.symlink_to(target)
+        self.call("install")
+        self.assertTrue(self.list.is_symlink())
+        self.assertEqual(self.types(), ["azure-vnet", "podrtt"])
+        self.call("uninstall")
+        self.assertTrue(self.list.is_symlink())
+        self.assertEqual(target.read_text(encoding="ascii"), AZURE)
+
+    def test_no_entry_where_the_plugin_cannot_be_run(self):
+        self.call("install")
+        run("mount", "--bind", self.bin, self.bin)
+        try:
+            run("mount", "-o", "remount,noexec,bind", self.bin)
+            with self.assertRaisesRegex(node.CommandFailed, "Permission denied"):
+                self.call("install")
+            self.assertEqual(self.list.read_text(encoding="ascii"), AZURE)
+            run("mount", "-o", "remount,exec,bind", self.bin)
+            self.call("install")
+            self.assertIn("podrtt", self.types())
+        finally:
+            run("umount", self.bin)
 
     def test_none_is_made_where_there_is_none(self):
         self.list.unlink()
@@ -148,17 +185,19 @@ class InstallTest(unittest.TestCase):
         busy = self.bin / "podrtt"
         with subprocess.Popen([busy], stdin=subprocess.PIPE, env={"CNI_COMMAND": "VERSION"}, stdout=subprocess.DEVNULL) as running:
             other = pathlib.Path(self.root.name, "other")
-            other.write_bytes(b"#!/bin/sh\n")
+            other.write_bytes((BIN / "podrtt").read_bytes() + b"another version")
             self.call("install", "--plugin", other)
             running.stdin.close()
-        self.assertEqual(busy.read_bytes(), b"#!/bin/sh\n")
+        self.assertEqual(busy.read_bytes(), other.read_bytes())
 
     def test_directory_of_plugins_is_read_only(self):
         run("mount", "--bind", self.bin, self.bin)
         run("mount", "-o", "remount,ro,bind", self.bin)
         try:
-            daemon = Daemon("--install", *map(str, self.options))
+            daemon = self.daemon()
+            self.wait_for_log("Read-only file system")
             self.assertIn("podrtt_plugin_installed 0\n", daemon.metrics())
+            self.assertEqual(self.ready(), 503)
             self.assertEqual(self.list.read_text(encoding="ascii"), AZURE)  # no entry without its plugin
             daemon.stop()
         finally:
@@ -182,7 +221,8 @@ class InstallTest(unittest.TestCase):
                         self.call("install")
                     self.assertEqual(self.types(), ["azure-vnet"])
                     self.assertEqual(self.everything(), before if full == "bin" else sorted([*before, "bin/podrtt"]))
-                    daemon = Daemon("--install", *map(str, self.options))
+                    daemon = self.daemon()
+                    self.wait_for_log("No space left on device")
                     self.assertIn("podrtt_plugin_installed 0\n", daemon.metrics())
                     (directory / "ballast").unlink()
                     if full == "bin":  # the plugin would not fit either
@@ -193,16 +233,36 @@ class InstallTest(unittest.TestCase):
                 finally:
                     run("umount", directory)
 
+    def daemon(self, *options, **more):
+        self.log = pathlib.Path(self.root.name, "log")
+        with open(self.log, "w", encoding="utf-8") as log:
+            return Daemon("--install", *map(str, self.options), *options, stderr=log, **more)
+
+    def wait_for_log(self, text):
+        wait_until(lambda: text in self.log.read_text(encoding="utf-8"), f"the log says {text!r}", 30)
+
+    def ready(self):
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:9435/readyz", timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def rewrite(self):
+        """As CNS does when it starts."""
+        temporary = self.conf / "15-azure-swift-overlay.conflist.tmp"
+        temporary.write_text(AZURE, encoding="ascii")
+        os.rename(temporary, self.list)
+
     def test_entry_comes_back_whoever_writes_the_list(self):
-        daemon = Daemon("--install", *map(str, self.options))
-        wait_until(lambda: "podrtt" in self.types(), "the entry is there")
+        daemon = self.daemon()
+        wait_until(lambda: self.ready() == 200, "podrttd is ready")
+        self.assertIn("podrtt", self.types())
         self.assertIn("podrtt_plugin_installed 1\n", daemon.metrics())
-        for _ in range(20):  # as CNS does when it starts
-            temporary = self.conf / "15-azure-swift-overlay.conflist.tmp"
-            temporary.write_text(AZURE, encoding="ascii")
-            os.rename(temporary, self.list)
+        for _ in range(5):
+            self.rewrite()
             wait_until(lambda: "podrtt" in self.types(), "the entry is back", 60)
-        for _ in range(5):  # as dropgz does: the file is missing, then half there
+        for _ in range(3):  # as dropgz does: the file is missing, then half there
             self.list.rename(self.list.with_suffix(".old"))
             time.sleep(0.05)
             self.list.write_text(AZURE[:60], encoding="ascii")
@@ -212,6 +272,39 @@ class InstallTest(unittest.TestCase):
             wait_until(lambda: "podrtt" in self.types(), "the entry is back", 60)
         daemon.stop()
         self.assertIn("podrtt", self.types())  # an upgrade looks like an end
+
+    def test_another_writer_that_never_gives_in(self):
+        daemon = self.daemon()
+        rewrites = 0
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            if "podrtt" in self.types():
+                rewrites += 1
+                self.rewrite()
+            time.sleep(0.02)
+        self.assertLessEqual(rewrites, 10)
+        self.assertIn("podrtt_plugin_contended 1\n", daemon.metrics())
+        self.assertIn("podrtt_plugin_installed 0\n", daemon.metrics())
+        self.assertEqual(self.ready(), 503)
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        self.assertLess(len(lines), 20)
+        self.assertEqual(len([line for line in lines if "again and again" in line]), 1)
+        daemon.stop()
+
+    def test_no_directory_and_no_inotify_at_first(self):
+        away = self.conf.with_name("away")
+        self.conf.rename(away)
+        daemon = self.daemon(prefix=("strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=inotify_init1", "-e",
+                                     "inject=inotify_init1:error=EMFILE"))
+        self.wait_for_log("there is none")
+        self.wait_for_log("cannot watch")
+        self.assertEqual(self.ready(), 503)
+        away.rename(self.conf)
+        wait_until(lambda: self.ready() == 200, "podrttd is ready", 30)
+        self.assertIn("podrtt", self.types())
+        self.rewrite()
+        wait_until(lambda: "podrtt" in self.types(), "the entry is back", 30)
+        daemon.stop()
 
 
 if __name__ == "__main__":

@@ -222,6 +222,21 @@ MetricFamily repair_family(const Repairs &repairs)
     return family;
 }
 
+void add_plugin_families(const PluginState &plugin, std::vector<MetricFamily> &families)
+{
+    auto installed = make_family(
+        "podrtt_plugin_installed",
+        "Whether the CNI plugin has been tried and its entry in the chain is in place.", MetricType::Gauge);
+    installed.metric.push_back(gauge({}, plugin.in_place ? 1 : 0));
+    families.push_back(std::move(installed));
+    auto contended = make_family("podrtt_plugin_contended",
+                                 "Whether another writer puts its own version of the list back again and "
+                                 "again, and podrtt waits.",
+                                 MetricType::Gauge);
+    contended.metric.push_back(gauge({}, plugin.contended ? 1 : 0));
+    families.push_back(std::move(contended));
+}
+
 } // namespace
 
 void Collector::collect(Exposition &exposition) const
@@ -250,12 +265,8 @@ void Collector::collect(Exposition &exposition) const
         families.push_back(drop_family(maps_, *family));
     families.push_back(repair_family(repairs_));
     add_program_families(pins_, families);
-    if (plugin_in_place_) {
-        families.push_back(make_family("podrtt_plugin_installed",
-                                       "Whether the CNI plugin and its entry in the chain are in place.",
-                                       MetricType::Gauge));
-        families.back().metric.push_back(gauge({}, *plugin_in_place_ ? 1 : 0));
-    }
+    if (plugin_)
+        add_plugin_families(*plugin_, families);
     std::ranges::move(process_families(), std::back_inserter(families));
     auto build = make_family("podrtt_build_info", "Version of podrtt, always 1.", MetricType::Gauge);
     build.metric.push_back(gauge({{"version", version}}, 1));

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
-
 #include "bpf/user/pins.h"
 #include "node-daemon/counts/attach_states.h"
 #include "node-daemon/counts/maps.h"
+#include "node-daemon/counts/plugin_state.h"
 #include "node-daemon/counts/repairs.h"
 #include "node-daemon/export/exposition.h"
 #include "node-daemon/export/series_options.h"
@@ -17,12 +16,12 @@ namespace podrtt
 class Collector
 {
 public:
-    // `maps`, `attach_states`, `repairs` and `plugin_in_place` must outlive the collector; the last is
+    // `maps`, `attach_states`, `repairs` and `plugin` must outlive the collector; the last is
     // null where the daemon does not install the plugin.
     Collector(Pins pins, const Maps &maps, const AttachStates &attach_states, const Repairs &repairs,
-              const SeriesOptions &options = {}, const std::atomic<bool> *plugin_in_place = nullptr)
+              const SeriesOptions &options = {}, const PluginState *plugin = nullptr)
         : pins_(std::move(pins)), maps_(maps), attach_states_(attach_states), repairs_(repairs),
-          options_(options), plugin_in_place_(plugin_in_place)
+          options_(options), plugin_(plugin)
     {
     }
 
@@ -35,7 +34,7 @@ private:
     const AttachStates &attach_states_;
     const Repairs &repairs_;
     SeriesOptions options_;
-    const std::atomic<bool> *plugin_in_place_;
+    const PluginState *plugin_;
 };
 
 } // namespace podrtt

@@ -4,8 +4,11 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstddef>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "bpf/user/json_text.h"
 
@@ -47,6 +50,39 @@ Result<std::string> checked(std::string text, const Json &expected)
     return text;
 }
 
+// As libcni has it (utils.ValidateNetworkName); it is the name of a directory, too.
+bool is_network_name(const std::string &name)
+{
+    const auto is_alphanumeric = [](unsigned char c) { return std::isalnum(c) != 0; };
+    return !name.empty() && is_alphanumeric(name.front()) && std::ranges::all_of(name, [&](char c) {
+        return is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
+    });
+}
+
+bool has_type(const Json &plugin)
+{
+    const Json type = plugin.is_object() ? plugin.value("type", Json()) : Json();
+    return type.is_string() && type != "";
+}
+
+// That of "cniVersion", 0.1.0 without one, and what "cniVersions" offers besides. Nothing if they are no
+// texts.
+std::optional<std::vector<std::string>> versions_of(const Json &list)
+{
+    std::vector<std::string> versions;
+    Json all = list.value("cniVersions", Json::array());
+    if (!all.is_array())
+        return std::nullopt;
+    if (all.empty() || list.contains("cniVersion"))
+        all.push_back(list.value("cniVersion", Json("")));
+    for (const Json &version : all) {
+        if (!version.is_string())
+            return std::nullopt;
+        versions.push_back(version == "" ? "0.1.0" : version.get<std::string>());
+    }
+    return versions;
+}
+
 } // namespace
 
 Result<ConfList> read_conflist(const std::string &text)
@@ -54,8 +90,16 @@ Result<ConfList> read_conflist(const std::string &text)
     auto json = parse(text);
     if (!json)
         return std::unexpected(json.error());
-    ConfList list = {(*json)["name"].get<std::string>(), "", true};
-    for (const Json &plugin : (*json)["plugins"])
+    auto versions = versions_of(*json);
+    if (!versions)
+        return refuse("its version is no text");
+    const Json &plugins = (*json)["plugins"];
+    if (plugins.empty() || !std::ranges::all_of(plugins, has_type))
+        return refuse("it has no plugins, or one without a type");
+    ConfList list = {(*json)["name"].get<std::string>(), std::move(*versions), "", true};
+    if (!is_network_name(list.name))
+        return refuse("its name is none that a network can have");
+    for (const Json &plugin : plugins)
         if (is_own(plugin))
             list.own = plugin.dump();
     // libcni takes texts, too.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "bpf/user/error.h"
 
@@ -23,11 +24,12 @@ Result<std::string> remove_from_conflist(const std::string &text);
 
 struct ConfList {
     std::string name;
-    std::string own;     // podrtt's entry, without line breaks; empty if there is none
-    bool loads_drop_ins; // unless "loadOnlyInlinedPlugins" forbids it; and if the runtime can
+    std::vector<std::string> versions; // of CNI: those that the runtime may speak with its plugins
+    std::string own;                   // podrtt's entry, without line breaks; empty if there is none
+    bool loads_drop_ins;               // unless "loadOnlyInlinedPlugins" forbids it; and if the runtime can
 };
 
-// An error if the text is no configuration list.
+// An error if the text is no configuration list that a runtime would take.
 Result<ConfList> read_conflist(const std::string &text);
 
 // Whether a text is an entry of podrtt.

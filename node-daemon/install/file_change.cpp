@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
 #include <string_view>
 #include <system_error>
 
@@ -33,30 +36,94 @@ bool write_all(int fd, std::string_view text)
     return true;
 }
 
-// A new file beside `path`, under a name that no runtime reads, synced.
-Result<void> write_beside(const FileChange &change, const fs::path &temporary)
+constexpr const char *written_meanwhile = "somebody else has written it meanwhile";
+
+// A new file under a name that no runtime reads, synced.
+Result<void> write_new(const FileChange &change, const fs::path &path, const fs::path &temporary)
 {
     struct stat present = {};
-    const bool exists = stat(change.path.c_str(), &present) == 0;
+    const bool exists = stat(path.c_str(), &present) == 0;
+    const mode_t mode = exists ? (present.st_mode & 07777) | (change.mode & 0111) : change.mode;
     unlink(temporary.c_str()); // of an earlier run, or a link that somebody has put there
     const Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd)
         return failure("write", temporary, errno);
-    if (fchmod(fd.get(), exists ? present.st_mode & 07777 : change.mode) != 0 ||
-        (exists && fchown(fd.get(), present.st_uid, present.st_gid) != 0) ||
+    if (fchmod(fd.get(), mode) != 0 || (exists && fchown(fd.get(), present.st_uid, present.st_gid) != 0) ||
         !write_all(fd.get(), *change.after) || fsync(fd.get()) != 0)
-        return failure("write", change.path, errno);
+        return failure("write", path, errno);
     return {};
 }
 
-Result<void> is_unchanged(const FileChange &change)
+// A lease for reading is not given of a file that is open for writing (fcntl(2)); nor, for other reasons,
+// on some file systems.
+bool is_open_for_writing(const fs::path &path)
 {
-    auto present = read_file(change.path, change.source.empty() ? max_text_size : max_program_size);
-    if (!present)
-        return std::unexpected(present.error());
-    if (*present != change.before)
-        return failure("write", change.path, "somebody else has written it meanwhile");
-    return {};
+    const Fd fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    // Who opens it meanwhile waits until it is closed here, of which a signal would tell.
+    return fd && fcntl(fd.get(), F_SETSIG, SIGURG) == 0 && fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0 &&
+           errno == EAGAIN;
+}
+
+// Whether the file is what somebody has put there, and will stay so.
+bool holds(const FileChange &change, const fs::path &path, const std::optional<std::string> &text)
+{
+    const auto present = read_file(path, change.source.empty() ? max_text_size : max_program_size);
+    return present && *present == text && !is_open_for_writing(path);
+}
+
+int exchange(const fs::path &one, const fs::path &other)
+{
+    return renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
+}
+
+// Between a look at a file and a rename over it another may write it. So the two are exchanged, and the
+// look is at what has come out: if that is not what was there, it goes back, and the same is asked of what
+// comes out then, which should be what was put in before.
+Result<void> replace(const FileChange &change, const fs::path &path, const fs::path &temporary)
+{
+    bool is_ours = true; // what is put in
+    std::optional<std::string> expected = change.before;
+    auto put_in = change.after;
+    for (;;) {
+        const int error = exchange(temporary, path) == 0 ? 0 : errno;
+        if (error == EINVAL && is_ours) // a file system that cannot
+            return rename(temporary.c_str(), path.c_str()) == 0 ? Result<void>()
+                                                                : failure("write", path, errno);
+        if (error)
+            return failure("write", path,
+                           error == ENOENT ? "somebody else has removed it meanwhile"
+                                           : std::strerror(error));
+        if (holds(change, temporary, expected))
+            return is_ours ? Result<void>() : failure("write", path, written_meanwhile);
+        expected = std::move(put_in);
+        put_in = read_file(temporary, max_program_size).value_or(std::nullopt);
+        is_ours = false;
+    }
+}
+
+Result<void> put_in_place(const FileChange &change, const fs::path &path, const fs::path &temporary)
+{
+    if (!change.before) {
+        if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0)
+            return {};
+        return errno == EEXIST ? failure("write", path, written_meanwhile) : failure("write", path, errno);
+    }
+    if (!holds(change, path, change.before))
+        return failure("write", path, written_meanwhile);
+    return replace(change, path, temporary);
+}
+
+// What a symbolic link points at, which is beside it then.
+fs::path resolve(const fs::path &path)
+{
+    std::error_code error;
+    const fs::path target = fs::canonical(path, error);
+    return error ? path : target;
+}
+
+fs::path temporary_of(const fs::path &path)
+{
+    return path.string() + ".podrtt-new";
 }
 
 Result<void> put_file(const FileChange &change)
@@ -65,22 +132,28 @@ Result<void> put_file(const FileChange &change)
     fs::create_directories(change.path.parent_path(), error);
     if (error)
         return failure("create directory", change.path.parent_path(), error.value());
-    const fs::path temporary = change.path.string() + ".podrtt-new";
-    auto written = write_beside(change, temporary);
+    const fs::path path = change.source.empty() ? resolve(change.path) : change.path;
+    const fs::path temporary = temporary_of(path);
+    auto written = write_new(change, path, temporary);
     if (written)
-        written = is_unchanged(change);
-    if (written && rename(temporary.c_str(), change.path.c_str()) != 0)
-        written = failure("write", change.path, errno);
-    if (!written)
-        unlink(temporary.c_str());
+        written = put_in_place(change, path, temporary);
+    unlink(temporary.c_str()); // what was there before, or has not got in
     return written;
 }
 
-Result<void> remove_file(const fs::path &path)
+// Out of the way first, and looked at then.
+Result<void> remove_file(const FileChange &change)
 {
-    if (unlink(path.c_str()) != 0 && errno != ENOENT)
-        return failure("remove", path, errno);
-    return {};
+    const fs::path temporary = temporary_of(change.path);
+    if (rename(change.path.c_str(), temporary.c_str()) != 0)
+        return errno == ENOENT ? Result<void>() : failure("remove", change.path, errno);
+    if (holds(change, temporary, change.before)) {
+        unlink(temporary.c_str());
+        return {};
+    }
+    if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, change.path.c_str(), RENAME_NOREPLACE) != 0)
+        unlink(temporary.c_str()); // there is a newer one already
+    return failure("remove", change.path, written_meanwhile);
 }
 
 struct Lines {
@@ -159,7 +232,7 @@ void print_diff(const FileChanges &changes, std::ostream &out)
 Result<void> apply_changes(const FileChanges &changes, std::ostream &out)
 {
     for (const FileChange &change : changes) {
-        auto done = change.after ? put_file(change) : remove_file(change.path);
+        auto done = change.after ? put_file(change) : remove_file(change);
         if (!done)
             return done;
         out << (!change.after   ? "removed "

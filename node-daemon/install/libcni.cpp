@@ -7,13 +7,17 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <chrono>
 #include <cstring>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "bpf/user/fd.h"
+#include "bpf/user/file.h"
 #include "bpf/user/handle.h"
+#include "node-daemon/install/command.h"
 
 namespace podrtt
 {
@@ -24,15 +28,20 @@ using ElfFile = Handle<Elf, elf_end>;
 
 constexpr std::string_view libcni = "dep\tgithub.com/containernetworking/cni\tv";
 
-// Major and minor; 0.0 if the text is not a version.
-std::pair<unsigned, unsigned> parse_version(std::string_view text)
+constexpr std::size_t max_runtime_size = 256 << 20;
+constexpr std::chrono::seconds answer_time{5};
+
+using Version = std::pair<unsigned, unsigned>; // major and minor
+
+// 0.0 if the text is not a version.
+Version parse_version(std::string_view text)
 {
-    std::pair<unsigned, unsigned> version;
+    Version version;
     const auto major = std::from_chars(text.begin(), text.end(), version.first);
     if (major.ec != std::errc() || major.ptr == text.end() || *major.ptr != '.')
         return {};
     const auto minor = std::from_chars(major.ptr + 1, text.end(), version.second);
-    return minor.ec == std::errc() ? version : std::pair(0u, 0u);
+    return minor.ec == std::errc() ? version : Version();
 }
 
 std::string section(Elf *elf, std::string_view name)
@@ -64,12 +73,31 @@ std::string go_modules(const std::filesystem::path &executable)
     return elf ? section(elf.get(), ".go.buildinfo") : "";
 }
 
+// Whether the executable holds a text, wherever.
+bool contains(const std::filesystem::path &executable, std::string_view text)
+{
+    const auto content = read_file(executable, max_runtime_size).value_or(std::nullopt);
+    return content && memmem(content->data(), content->size(), text.data(), text.size());
+}
+
+// "containerd github.com/containerd/containerd/v2 2.1.9 …", and others likewise: the third word.
+Version version_of_containerd(const std::filesystem::path &executable)
+{
+    const auto answer = run_command({{executable, "--version"}}, answer_time);
+    std::istringstream words(answer.value_or(""));
+    std::string name, module, version;
+    words >> name >> module >> version;
+    return name == "containerd" ? parse_version(version.substr(version.starts_with('v'))) : Version();
+}
+
+// What the build information says; without it (distributions build without modules), whether the
+// executable knows the key that forbids drop-ins, which came with them; or is of a version that has them.
 bool search(const std::filesystem::path &runtime)
 {
     const std::string modules = go_modules(runtime);
-    const std::size_t found = modules.find(libcni);
-    return found != std::string::npos &&
-           parse_version(std::string_view(modules).substr(found + libcni.size())) >= std::pair(1u, 3u);
+    if (const std::size_t found = modules.find(libcni); found != std::string::npos)
+        return parse_version(std::string_view(modules).substr(found + libcni.size())) >= Version(1, 3);
+    return contains(runtime, "loadOnlyInlinedPlugins") || version_of_containerd(runtime) >= Version(2, 1);
 }
 
 } // namespace

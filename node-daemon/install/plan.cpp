@@ -2,10 +2,10 @@
 #include "node-daemon/install/plan.h"
 
 #include <algorithm>
-#include <optional>
-#include <sstream>
+#include <cerrno>
+#include <iterator>
 #include <system_error>
-#include <vector>
+#include <utility>
 
 #include "bpf/user/file.h"
 #include "node-daemon/install/conflist.h"
@@ -18,18 +18,20 @@ namespace
 
 namespace fs = std::filesystem;
 
-constexpr const char *plugin_name = "podrtt";
 constexpr const char *drop_in_name = "podrtt.conf";
 constexpr mode_t entry_mode = 0600;
-constexpr mode_t plugin_mode = 0755;
 
+// Of these extensions runtimes read files, in the order of their names (libcni, ConfFiles).
 std::vector<fs::path> conf_files(const fs::path &conf_dir)
 {
     std::vector<fs::path> found;
     std::error_code error;
-    for (const auto &entry : fs::directory_iterator(conf_dir, error))
-        if (entry.path().extension() == ".conflist")
+    for (const auto &entry : fs::directory_iterator(conf_dir, error)) {
+        const fs::path extension = entry.path().extension();
+        if ((extension == ".conf" || extension == ".conflist" || extension == ".json") &&
+            !entry.is_directory(error))
             found.push_back(entry.path());
+    }
     std::ranges::sort(found);
     return found;
 }
@@ -44,9 +46,9 @@ std::vector<fs::path> drop_ins(const fs::path &conf_dir)
     return found;
 }
 
-Result<std::string> read_present(const fs::path &path, std::size_t max_size = max_text_size)
+Result<std::string> read_present(const fs::path &path)
 {
-    auto text = read_file(path, max_size);
+    auto text = read_file(path);
     if (!text)
         return std::unexpected(text.error());
     return *text ? Result<std::string>(std::move(**text)) : failure("read", path, ENOENT);
@@ -59,34 +61,11 @@ std::optional<std::string> read_drop_in(const fs::path &path)
     return text && *text && is_own_entry(**text) ? *text : std::nullopt;
 }
 
-Result<void> plan_plugin(const InstallOptions &options, FileChanges &changes)
+std::unexpected<Error> no_list(const fs::path &conf_dir, int code, const std::string &reason)
 {
-    std::error_code error;
-    const fs::path source = options.plugin.empty()
-                                ? fs::read_symlink("/proc/self/exe", error).parent_path() / plugin_name
-                                : options.plugin;
-    auto wanted = read_present(source, max_program_size);
-    if (!wanted)
-        return std::unexpected(wanted.error());
-    const fs::path path = options.bin_dir / plugin_name;
-    auto present = read_file(path, max_program_size);
-    if (!present)
-        return std::unexpected(present.error());
-    if (*present != *wanted)
-        changes.push_back({path, std::move(*present), std::move(*wanted), plugin_mode, source});
-    return {};
-}
-
-Result<FileChanges> plan_drop_in_removal(const InstallOptions &options)
-{
-    FileChanges changes;
-    for (const auto &path : drop_ins(options.conf_dir)) {
-        auto text = read_present(path);
-        if (!text)
-            return std::unexpected(text.error());
-        changes.push_back({path, std::move(*text), std::nullopt, entry_mode, ""});
-    }
-    return changes;
+    return std::unexpected(
+        Error{"find a CNI configuration list in", conf_dir, code,
+              "there is none that podrtt could be added to" + (reason.empty() ? "" : "; " + reason)});
 }
 
 // A drop-in that is there may have keys of the operator's, and stays as it is.
@@ -108,7 +87,41 @@ Result<void> plan_list(const fs::path &path, const std::string &text, const Resu
     return {};
 }
 
-Result<void> plan_entry(const InstallOptions &options, FileChanges &changes)
+// Of all lists but one. What is no list has no entry.
+void plan_list_removal(const fs::path &conf_dir, const fs::path &but, FileChanges &changes)
+{
+    for (const auto &path : conf_files(conf_dir)) {
+        auto text = path == but ? std::unexpected(Error()) : read_present(path);
+        auto edited = text ? remove_from_conflist(*text) : std::unexpected(text.error());
+        if (edited && *edited != *text)
+            changes.push_back({path, *text, *edited, entry_mode, ""});
+    }
+}
+
+// All but one.
+Result<void> plan_drop_in_removal(const fs::path &conf_dir, const fs::path &but, FileChanges &changes)
+{
+    for (const auto &path : drop_ins(conf_dir)) {
+        if (path == but)
+            continue;
+        auto text = read_present(path);
+        if (!text)
+            return std::unexpected(text.error());
+        changes.push_back({path, std::move(*text), std::nullopt, entry_mode, ""});
+    }
+    return {};
+}
+
+Result<void> speaks(const std::vector<std::string> &plugin, const fs::path &path, const ConfList &list)
+{
+    for (const auto &version : list.versions)
+        if (std::ranges::find(plugin, version) == plugin.end())
+            return failure("add podrtt to", path,
+                           "it is of CNI " + version + ", which podrtt does not speak");
+    return {};
+}
+
+Result<FileChanges> plan_wanted(const EntryOptions &options, const std::vector<std::string> &versions)
 {
     // First, because it may take a while, and the list should be read, changed and written at once.
     const bool loads = options.drop_in || loads_drop_ins(options.runtime);
@@ -116,116 +129,80 @@ Result<void> plan_entry(const InstallOptions &options, FileChanges &changes)
     if (!path)
         return std::unexpected(path.error());
     auto text = read_present(*path);
-    if (!text)
-        return std::unexpected(text.error());
-    auto list = read_conflist(*text);
+    auto list = text ? read_conflist(*text) : std::unexpected(text.error());
     if (!list)
         return std::unexpected(list.error());
+    if (auto spoken = speaks(versions, *path, *list); !spoken)
+        return std::unexpected(spoken.error());
+
+    FileChanges changes;
     const fs::path drop_in = options.conf_dir / list->name / drop_in_name;
-    if (loads && list->loads_drop_ins) {
+    const bool is_drop_in = loads && list->loads_drop_ins;
+    if (is_drop_in)
         plan_drop_in(drop_in, *list, changes);
-        return plan_list(*path, *text, remove_from_conflist(*text), changes);
-    }
-    const std::string entry = read_drop_in(drop_in).value_or(default_entry);
-    if (auto planned = plan_list(*path, *text, add_to_conflist(*text, entry), changes); !planned)
-        return planned;
-    auto removal = plan_drop_in_removal(options);
-    if (!removal)
-        return std::unexpected(removal.error());
-    std::ranges::move(*removal, std::back_inserter(changes));
-    return {};
+    const auto edited = is_drop_in ? remove_from_conflist(*text)
+                                   : add_to_conflist(*text, read_drop_in(drop_in).value_or(default_entry));
+    if (auto planned = plan_list(*path, *text, edited, changes); !planned)
+        return std::unexpected(planned.error());
+    plan_list_removal(options.conf_dir, *path, changes);
+    if (auto planned = plan_drop_in_removal(options.conf_dir, is_drop_in ? drop_in : "", changes); !planned)
+        return std::unexpected(planned.error());
+    return changes;
 }
 
-bool is_drop_in(const FileChange &change)
+// Nothing is known to be wrong, so that what there is may stay.
+bool may_pass(const Error &error)
 {
-    return change.path.filename() == drop_in_name;
+    return error.code == EAGAIN || error.code == ENOMEM;
 }
 
 } // namespace
 
 Result<fs::path> find_conflist(const fs::path &conf_dir)
 {
-    std::string reasons;
-    for (const auto &path : conf_files(conf_dir)) {
-        auto text = read_present(path);
-        auto list = text ? read_conflist(*text) : std::unexpected(text.error());
-        if (list)
-            return path;
-        reasons += "; " + path.filename().string() + ": " + list.error().reason;
-    }
-    return failure("find a CNI configuration list in", conf_dir,
-                   "there is none that podrtt could be added to" + reasons);
+    const auto files = conf_files(conf_dir);
+    if (files.empty())
+        return no_list(conf_dir, EAGAIN, "");
+    const fs::path &first = files.front();
+    const std::string name = first.filename();
+    if (first.extension() != ".conflist")
+        return no_list(conf_dir, EINVAL,
+                       name + ", which runtimes take because it is the first by name, is a single "
+                              "configuration; make it a list (a .conflist with \"plugins\")");
+    auto text = read_present(first);
+    auto list = text ? read_conflist(*text) : std::unexpected(text.error());
+    // Nor is it another then: the next by name would get an entry that stays.
+    return list ? Result<fs::path>(first) : no_list(conf_dir, EAGAIN, name + ": " + list.error().reason);
 }
 
-Result<FileChanges> plan_install(const InstallOptions &options)
+EntryPlan plan_entry(const EntryOptions &options, const Result<std::vector<std::string>> &versions)
+{
+    auto wanted = versions ? plan_wanted(options, *versions) : std::unexpected(versions.error());
+    if (wanted)
+        return {std::move(*wanted), std::nullopt};
+    EntryPlan plan = {{}, wanted.error()};
+    if (may_pass(wanted.error()))
+        return plan;
+    auto removal = plan_entry_removal(options.conf_dir);
+    if (removal)
+        plan.changes = std::move(*removal);
+    else
+        plan.refused = removal.error();
+    return plan;
+}
+
+Result<FileChanges> plan_entry_removal(const fs::path &conf_dir)
 {
     FileChanges changes;
-    // The other way round the runtime would look for a plugin that is not there.
-    if (auto planned = plan_plugin(options, changes); !planned)
-        return std::unexpected(planned.error());
-    if (auto planned = plan_entry(options, changes); !planned)
+    plan_list_removal(conf_dir, "", changes);
+    if (auto planned = plan_drop_in_removal(conf_dir, "", changes); !planned)
         return std::unexpected(planned.error());
     return changes;
 }
 
-Result<UninstallPlan> plan_uninstall(const InstallOptions &options)
+bool is_drop_in(const FileChange &change)
 {
-    UninstallPlan plan;
-    for (const auto &path : conf_files(options.conf_dir)) {
-        auto text = read_present(path);
-        auto edited = text ? remove_from_conflist(*text) : std::unexpected(text.error());
-        if (edited) // else it is not a list, so podrtt is not in it
-            if (auto planned = plan_list(path, *text, edited, plan.entries); !planned)
-                return std::unexpected(planned.error());
-    }
-    auto removal = plan_drop_in_removal(options);
-    if (!removal)
-        return std::unexpected(removal.error());
-    std::ranges::move(*removal, std::back_inserter(plan.entries));
-    const fs::path plugin = options.bin_dir / plugin_name;
-    auto present = read_file(plugin, max_program_size);
-    if (!present)
-        return std::unexpected(present.error());
-    if (*present)
-        plan.plugin.push_back({plugin, std::move(*present), std::nullopt, plugin_mode, plugin});
-    return plan;
-}
-
-Result<void> wake_runtime(const InstallOptions &options, const FileChanges &done)
-{
-    if (std::ranges::none_of(done, is_drop_in))
-        return {};
-    const fs::path dummy = options.conf_dir / ".podrtt-changed";
-    std::ostringstream nothing;
-    auto written = apply_changes(
-        {{dummy, std::nullopt, "", entry_mode, ""}, {dummy, "", std::nullopt, entry_mode, ""}}, nothing);
-    // A directory that only held the drop-in goes with it.
-    std::error_code error;
-    for (const auto &change : done)
-        if (is_drop_in(change) && !change.after && fs::is_empty(change.path.parent_path(), error) && !error)
-            fs::remove(change.path.parent_path(), error);
-    return written;
-}
-
-Result<void> install(const InstallOptions &options, std::ostream &out)
-{
-    auto changes = plan_install(options);
-    if (!changes)
-        return std::unexpected(changes.error());
-    if (options.dry_run) {
-        print_diff(*changes, out);
-        return {};
-    }
-    if (auto applied = apply_changes(*changes, out); !applied)
-        return applied;
-    auto woken = wake_runtime(options, *changes);
-    if (!woken) // so that the next call does it again
-        for (const auto &change : *changes)
-            if (is_drop_in(change) && change.after) {
-                std::error_code error;
-                fs::remove(change.path, error);
-            }
-    return woken;
+    return change.path.filename() == drop_in_name;
 }
 
 } // namespace podrtt

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plugin on the node, its file and its place in the chain: what has to change so that it is
-// installed, or not. Reading only; file_change.h shows and applies a plan.
+// The plugin's place in the chain: what has to change so that there is an entry, or none. Reading only;
+// file_change.h shows and applies a plan.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
-#include <ostream>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "bpf/user/error.h"
 #include "node-daemon/install/file_change.h"
@@ -14,38 +15,34 @@
 namespace podrtt
 {
 
-struct InstallOptions {
+struct EntryOptions {
     std::filesystem::path conf_dir = "/etc/cni/net.d";
-    std::filesystem::path bin_dir = "/opt/cni/bin";
-    std::filesystem::path plugin; // to be copied; empty: the one beside this executable
     // A separate file below <conf_dir>/<network>/, instead of an entry in the list, which others may
     // overwrite. Also done where `runtime` is an executable that is known to load such files.
     bool drop_in = false;
     std::filesystem::path runtime = "/usr/bin/containerd";
-    bool dry_run = false;          // only show what would change
-    std::chrono::seconds wait{10}; // of uninstall(), between the entry and the file
 };
 
-// The list that a runtime takes: the first by name that is valid.
+// The list that a runtime takes: the first by name of all configurations, which must be a list. EAGAIN if
+// there is none, or it cannot be understood: somebody may be writing it just now.
 Result<std::filesystem::path> find_conflist(const std::filesystem::path &conf_dir);
 
-// First the plugin's file, then its entry in one of its two places, then away with it in the other: a
-// plugin is called once, and never not at all. Mode and owner of files stay, and what is right already is
-// not touched. Empty if nothing is missing.
-Result<FileChanges> plan_install(const InstallOptions &options);
-
-// The entries, wherever they are; and the file, which pods on their way may still need.
-struct UninstallPlan {
-    FileChanges entries;
-    FileChanges plugin;
+struct EntryPlan {
+    FileChanges changes;
+    // Why there can be no entry. The changes take away those that there are: who cannot be run, or does
+    // not speak a list's version, breaks pods.
+    std::optional<Error> refused;
 };
-Result<UninstallPlan> plan_uninstall(const InstallOptions &options);
 
-// Carries out plan_install(), or shows it as a diff. Writes to `out` what it does.
-Result<void> install(const InstallOptions &options, std::ostream &out);
+// One entry in one of its two places, and none in any other: a plugin is called once, and, as new ones come
+// first, never not at all. Mode and owner of files stay, and what is right already is not touched. Empty
+// if nothing is missing. `versions` are those of CNI that the plugin has answered, or why it has not.
+EntryPlan plan_entry(const EntryOptions &options, const Result<std::vector<std::string>> &versions);
 
-// Runtimes watch the configuration directory itself, but not those below it: after a change there, this
-// makes them look.
-Result<void> wake_runtime(const InstallOptions &options, const FileChanges &done);
+// Away with the entries, wherever they are.
+Result<FileChanges> plan_entry_removal(const std::filesystem::path &conf_dir);
+
+// Whether the change is of an entry's own file.
+bool is_drop_in(const FileChange &change);
 
 } // namespace podrtt

@@ -62,9 +62,15 @@ Result<CachedInterface> parse_cached_interface(const std::string &text)
         for (const auto &interface : list_of(result, "interfaces"))
             if (text_of(interface, "name") == found.ifname)
                 found.netns = text_of(interface, "sandbox");
+    const auto add_address = [&found](const std::string &prefix) {
+        if (!prefix.empty())
+            found.addresses.push_back(prefix.substr(0, prefix.find('/')));
+    };
     for (const auto &ip : list_of(result, "ips"))
-        if (std::string address = text_of(ip, "address"); !address.empty())
-            found.addresses.push_back(address.substr(0, address.find('/')));
+        add_address(text_of(ip, "address"));
+    for (const char *family : {"ip4", "ip6"}) // CNI 0.2.0 and before
+        if (result.is_object() && result.contains(family))
+            add_address(text_of(result[family], "ip"));
     return found;
 }
 

@@ -123,19 +123,22 @@ void check_runtime(Report &report, const DoctorOptions &options)
     else
         report.warn("no libcni cache in " + options.cni_cache.string(),
                     "pods that no plugin has reported are not found; --cni-cache-dir says where it is");
-    auto conflist = find_conflist(options.installation.conf_dir);
+    auto conflist = find_conflist(options.installation.entry.conf_dir);
     if (!conflist)
         return report.warn(conflist.error().message(),
                            "is --cni-conf-dir right? Without a list there is no plugin");
     report.ok("the runtime's list is " + conflist->string());
 }
 
-void check_plugin(Report &report, bool in_place)
+void check_plugin(Report &report, const InstallationState &plugin)
 {
-    if (in_place)
-        return report.ok("the plugin is installed");
+    if (plugin.missing.empty())
+        return report.ok("the plugin is installed, and answers");
+    if (plugin.breaks_pods)
+        return report.fail("the plugin has an entry, but does not work: " + plugin.missing,
+                           "no pod can start: mend it, or take the entry away by podrttd uninstall");
     report.warn(
-        "the plugin is not installed as podrttd install would do it",
+        "the plugin is not installed: " + plugin.missing,
         "podrttd install --dry-run shows what is missing; without the plugin, pods are found up to 30 s "
         "after their start");
 }
@@ -194,7 +197,7 @@ Result<void> doctor(const Pins &pins, const DoctorOptions &options, std::ostream
                 ? report.ok("podrttd runs")
                 : report.fail("podrttd does not run",
                               "pods are still measured, but nothing serves the metrics: start podrttd run");
-            check_plugin(report, status->plugin_in_place);
+            check_plugin(report, status->plugin);
             check_pods(report, status->pods);
             check_counts(report, *status);
         } else {

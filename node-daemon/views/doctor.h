@@ -6,7 +6,7 @@
 
 #include "bpf/user/error.h"
 #include "bpf/user/pins.h"
-#include "node-daemon/install/plan.h"
+#include "node-daemon/install/install.h"
 
 namespace podrtt
 {

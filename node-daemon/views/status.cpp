@@ -20,17 +20,6 @@ namespace podrtt
 namespace
 {
 
-bool is_plugin_in_place(InstallOptions options)
-{
-    options.runtime.clear();
-    for (const bool drop_in : {true, false}) { // either will do
-        options.drop_in = drop_in;
-        if (auto planned = plan_install(options); planned && planned->empty())
-            return true;
-    }
-    return false;
-}
-
 std::string metric_name(const Drop &drop)
 {
     return fmt::format("{}{{reason=\"{}\"}}", drop.family->metric, drop.reason);
@@ -67,7 +56,7 @@ void print_json(const Status &status, std::ostream &out)
         left_out[metric_name(*drop)] = count;
     const Json json = {{"version", version},
                        {"daemon_runs", status.daemon_runs},
-                       {"plugin_installed", status.plugin_in_place},
+                       {"plugin_installed", status.plugin.missing.empty()},
                        {"samples", status.samples},
                        {"pods", pods},
                        {"maps", maps},
@@ -82,7 +71,8 @@ void print_text(const Status &status, std::ostream &out)
     fmt::print(out, layout, "version", version);
     fmt::print(out, layout, "daemon",
                status.daemon_runs ? "runs" : "does not run; pods are still measured");
-    fmt::print(out, layout, "plugin", status.plugin_in_place ? "installed" : "not installed");
+    fmt::print(out, layout, "plugin",
+               status.plugin.missing.empty() ? "installed" : "not installed: " + status.plugin.missing);
     fmt::print(out, layout, "pods",
                fmt::format("{} measured, {} not", attached, std::ssize(status.pods) - attached));
     fmt::print(out, layout, "samples", status.samples);
@@ -115,7 +105,7 @@ Result<Status> Status::take(const Pins &pins, const InstallOptions &options)
 
     Status status;
     status.daemon_runs = is_directory_locked(pins.directory());
-    status.plugin_in_place = is_plugin_in_place(options);
+    status.plugin = check_installation(options);
     auto attacher = attach::Attacher::open(pins);
     for (const auto &[id, pod] : snapshot->pods)
         if (has_interface(pod) && pod.deleted == 0)

@@ -13,7 +13,7 @@
 #include "bpf/user/error.h"
 #include "bpf/user/kinds.h"
 #include "bpf/user/pins.h"
-#include "node-daemon/install/plan.h"
+#include "node-daemon/install/install.h"
 
 namespace podrtt
 {
@@ -47,8 +47,8 @@ struct MapStatus {
 
 struct Status {
     bool daemon_runs = false;
-    bool plugin_in_place = false; // podrttd install would change nothing
-    std::vector<PodStatus> pods;  // that live
+    InstallationState plugin;
+    std::vector<PodStatus> pods; // that live
     std::vector<MapStatus> maps;
     std::vector<DropStatus> left_out;
     std::uint64_t samples = 0; // of data, of pods and namespaces

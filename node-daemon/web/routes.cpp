@@ -74,7 +74,7 @@ Reply Routes::handle(const Request &request)
     if (request.path == "/healthz")
         return check(health_.alive(Health::Clock::now()), "no pass over the pods for 10 s\n");
     if (request.path == "/readyz")
-        return check(health_.ready(), "not all pods have been looked at yet\n");
+        return readiness();
     return text(not_found, "there are /, /metrics, /healthz and /readyz\n");
 }
 
@@ -83,6 +83,13 @@ Reply Routes::scrape(const Request &request)
     return share(prefers_protobuf(request.accept)
                      ? protobuf_.get([this] { return make_metrics<ProtobufExposition>(collector_); })
                      : text_.get([this] { return make_metrics<TextExposition>(collector_); }));
+}
+
+Reply Routes::readiness() const
+{
+    if (plugin_ && !plugin_->in_place)
+        return check(false, "the plugin is not in place; see the log\n");
+    return check(health_.ready(), "not all pods have been looked at yet\n");
 }
 
 Reply Routes::page_data()

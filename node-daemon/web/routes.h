@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
-
 #include "node-daemon/counts/attach_states.h"
 #include "node-daemon/counts/maps.h"
+#include "node-daemon/counts/plugin_state.h"
 #include "node-daemon/export/collector.h"
 #include "node-daemon/export/series_options.h"
 #include "node-daemon/web/answer.h"
@@ -16,15 +15,16 @@ namespace podrtt
 {
 
 // What podrttd serves: /metrics; the live page; /healthz, 200 while the daemon does its work; and /readyz,
-// 200 as soon as it has looked at every pod. Thread-safe.
+// 200 as soon as it has looked at every pod, and while the plugin is in place. Thread-safe.
 class Routes
 {
 public:
     // All that is passed by reference must outlive the routes.
     Routes(const WebConfig &config, const Collector &collector, const Maps &maps,
-           const AttachStates &attach_states, const SeriesOptions &series, const Health &health)
+           const AttachStates &attach_states, const SeriesOptions &series, const Health &health,
+           const PluginState *plugin = nullptr)
         : auth_(config), collector_(collector), maps_(maps), attach_states_(attach_states), series_(series),
-          health_(health)
+          health_(health), plugin_(plugin)
     {
     }
 
@@ -33,6 +33,7 @@ public:
 private:
     Reply scrape(const Request &request);
     Reply page_data();
+    Reply readiness() const;
 
     BasicAuth auth_;
     const Collector &collector_;
@@ -40,6 +41,7 @@ private:
     const AttachStates &attach_states_;
     const SeriesOptions &series_;
     const Health &health_;
+    const PluginState *plugin_; // null where the daemon does not install it
     LatestAnswer text_;
     LatestAnswer protobuf_;
     LatestAnswer pods_;

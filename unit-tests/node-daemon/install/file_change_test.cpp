@@ -4,7 +4,12 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <atomic>
+#include <chrono>
+#include <fstream>
 #include <sstream>
+#include <thread>
+#include <vector>
 
 #include "unit-tests/support/installation.h"
 
@@ -15,22 +20,95 @@ namespace
 
 using testing::HasSubstr;
 
-TEST_F(Installation, FileThatSomebodyElseHasWrittenMeanwhileStays)
+class Changes : public TemporaryDirectory
 {
-    auto changes = plan_install(options_);
-    ASSERT_TRUE(changes);
-    write(list_, "another's");
-    std::ostringstream out;
-    auto applied = apply_changes(*changes, out);
-    ASSERT_FALSE(applied);
-    EXPECT_THAT(applied.error().message(), HasSubstr("somebody else"));
-    EXPECT_EQ(read(list_), "another's");
-    EXPECT_FALSE(std::filesystem::exists(list_.string() + ".podrtt-new"));
+protected:
+    std::string apply(std::optional<std::string> before, std::optional<std::string> after)
+    {
+        std::ostringstream out;
+        auto applied = apply_changes({{file_, std::move(before), std::move(after), 0600, ""}}, out);
+        EXPECT_FALSE(std::filesystem::exists(file_.string() + ".podrtt-new"));
+        return applied ? "" : applied.error().message();
+    }
+
+    const std::filesystem::path file_ = directory() / "file";
+};
+
+TEST_F(Changes, LeaveWhatSomebodyElseHasWrittenMeanwhile)
+{
+    write(file_, "another's");
+    for (const auto &[before, after] :
+         {std::pair<std::optional<std::string>, std::optional<std::string>>("theirs", "ours"),
+          {std::nullopt, "ours"},
+          {"theirs", std::nullopt}}) {
+        EXPECT_THAT(apply(before, after), HasSubstr("somebody else"));
+        EXPECT_EQ(read(file_), "another's");
+    }
+}
+
+TEST_F(Changes, LeaveWhatSomebodyElseHasRemoved)
+{
+    EXPECT_THAT(apply("theirs", "ours"), HasSubstr("somebody else"));
+    EXPECT_FALSE(std::filesystem::exists(file_));
+    EXPECT_EQ(apply("theirs", std::nullopt), "");
+}
+
+TEST_F(Changes, LeaveWhatSomebodyElseIsWriting)
+{
+    write(file_, "theirs");
+    std::ofstream writer(file_, std::ios::app);
+    EXPECT_THAT(apply("theirs", "ours"), HasSubstr("somebody else"));
+    EXPECT_THAT(apply("theirs", std::nullopt), HasSubstr("somebody else"));
+    writer << ", longer";
+    writer.close();
+    EXPECT_EQ(read(file_), "theirs, longer");
+    EXPECT_EQ(apply("theirs, longer", "ours"), "");
+}
+
+// A rename that falls between a look and a rename of ours.
+TEST_F(Changes, LoseNoRenameOfAnotherWriter)
+{
+    using namespace std::chrono_literals;
+    write(file_, "0");
+    std::vector<std::string> lost;
+    std::atomic<bool> done = false;
+    std::jthread writer([&] {
+        for (int i = 1; i <= 3000 && lost.empty(); i++) {
+            const std::string text = std::to_string(i);
+            write(directory() / "theirs", text);
+            std::filesystem::rename(directory() / "theirs", file_);
+            const auto end = std::chrono::steady_clock::now() + 20s;
+            for (std::string seen; seen != text && seen != text + "+"; seen = read(file_))
+                if (std::chrono::steady_clock::now() > end) {
+                    lost.push_back(text);
+                    break;
+                }
+        }
+        done = true;
+    });
+    while (!done) {
+        const std::string before = read(file_);
+        std::ostringstream out;
+        if (!before.ends_with("+"))
+            static_cast<void>(apply_changes({{file_, before, before + "+", 0600, ""}}, out).has_value());
+    }
+    EXPECT_THAT(lost, testing::IsEmpty());
+}
+
+TEST_F(Changes, AreMadeWhereALinkPoints)
+{
+    std::filesystem::create_directory(directory() / "elsewhere");
+    write(directory() / "elsewhere/file", "theirs");
+    std::filesystem::create_symlink("elsewhere/file", file_);
+    EXPECT_EQ(apply("theirs", "ours"), "");
+    EXPECT_EQ(std::filesystem::read_symlink(file_), "elsewhere/file");
+    EXPECT_EQ(read(directory() / "elsewhere/file"), "ours");
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory() / "elsewhere"), {}), 1);
 }
 
 TEST_F(Installation, LinkAtTheTemporaryNameIsNotFollowed)
 {
-    const auto victim = options_.conf_dir / "victim";
+    const auto victim = options_.entry.conf_dir / "victim";
     write(victim, "theirs");
     std::filesystem::create_symlink(victim, list_.string() + ".podrtt-new");
     install();

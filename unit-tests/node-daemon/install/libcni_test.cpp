@@ -42,6 +42,29 @@ TEST_F(Libcni, LoadsDropInsFrom13On)
         EXPECT_EQ(loads_drop_ins(executable(module(version))), expected) << version;
 }
 
+TEST_F(Libcni, WithoutModulesIsKnownByTheKeyThatForbids)
+{
+    const auto path = executable("dep\tgithub.com/containernetworking/plugins\tv1.4.0\n");
+    EXPECT_FALSE(loads_drop_ins(path));
+    write(path, read(path) + "...cniVersionloadOnlyInlinedPluginsdisableCheck...");
+    EXPECT_TRUE(loads_drop_ins(path));
+}
+
+TEST_F(Libcni, WithoutModulesIsKnownByContainerdsVersion)
+{
+    const auto path = directory() / "containerd";
+    for (const auto &[answer, expected] :
+         {std::pair("containerd github.com/containerd/containerd/v2 2.1.9~ds1 2.1.9~ds1-1", true),
+          std::pair("containerd github.com/containerd/containerd/v2 v2.3.3 0123abc", true),
+          std::pair("containerd github.com/containerd/containerd/v2 v2.0.5 0123abc", false),
+          std::pair("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3", false),
+          std::pair("crio version 2.1.0", false), std::pair("", false)}) {
+        write(path, "#!/bin/sh\necho '" + std::string(answer) + "'\n");
+        std::filesystem::permissions(path, std::filesystem::perms(0755));
+        EXPECT_EQ(loads_drop_ins(path), expected) << answer;
+    }
+}
+
 TEST_F(Libcni, OfWhatSaysNothingIsOld)
 {
     EXPECT_FALSE(loads_drop_ins(executable("dep\tgithub.com/containernetworking/plugins\tv1.4.0\n")));

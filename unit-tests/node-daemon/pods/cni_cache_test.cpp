@@ -61,6 +61,15 @@ TEST(CniCache, HasNoNamespaceWhereAzureSaysNone)
     EXPECT_EQ(cached->addresses, std::vector<std::string>{"10.244.1.23"});
 }
 
+TEST(CniCache, AddressesOfOldVersionsAreUnderstood)
+{
+    const auto cached = parse_cached_interface(
+        R"({"kind":"cniCacheV1","containerId":"c","ifName":"eth0","networkName":"n","result":{"cniVersion":"0.2.0",)"
+        R"("ip4":{"ip":"10.1.2.3/24"},"ip6":{"ip":"fd00::2/64"}}})");
+    ASSERT_TRUE(cached);
+    EXPECT_EQ(cached->addresses, (std::vector<std::string>{"10.1.2.3", "fd00::2"}));
+}
+
 TEST(CniCache, NamespaceOfLibcniCountsMoreThanThatOfTheResult)
 {
     auto cached = parse_cached_interface(

@@ -17,7 +17,7 @@ using testing::HasSubstr;
 class Doctor : public PinnedMaps
 {
 protected:
-    Doctor() { nowhere_.conf_dir = nowhere_.bin_dir = "/nonexistent"; }
+    Doctor() { nowhere_.entry.conf_dir = nowhere_.bin_dir = "/nonexistent"; }
 
     std::string report()
     {

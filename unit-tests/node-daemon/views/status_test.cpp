@@ -25,7 +25,7 @@ protected:
         EXPECT_TRUE(maps_->pods.update(6, pod("shop", "gone", 1)));
         EXPECT_TRUE(maps_->histograms.update(key(5), samples(3)));
         maps_->add_dropped(PODRTT_DROP_ADD_FAILED, 2);
-        nowhere_.conf_dir = nowhere_.bin_dir = "/nonexistent";
+        nowhere_.entry.conf_dir = nowhere_.bin_dir = "/nonexistent";
     }
 
     InstallOptions nowhere_;
@@ -39,7 +39,7 @@ TEST_F(NodeStatus, SaysWhichPodsAreNotMeasured)
     EXPECT_EQ(status->pods[0].pod, "web");
     EXPECT_FALSE(status->pods[0].attached);
     EXPECT_FALSE(status->daemon_runs);
-    EXPECT_FALSE(status->plugin_in_place);
+    EXPECT_NE(status->plugin.missing, "");
     EXPECT_EQ(status->samples, 3u);
     std::ostringstream out;
     ASSERT_TRUE(podrtt::status(pins_, {.installation = nowhere_, .json = false}, out));
