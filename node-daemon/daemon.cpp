@@ -200,6 +200,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
             if (reconciler.reconcile(now))
                 upgrade.finish();
             health.beat(now);
+            routes.forget_old_answers();
             next = now + reconcile_interval;
         }
         auto signal = wait_for_signal(*signals, events->fd(), next);

@@ -24,8 +24,8 @@ def setUpModule():
     node.prepare()
 
 
-def ask(path, method="GET", body=None):
-    connection = http.client.HTTPConnection(HOST, PORT, timeout=15)
+def ask(path, method="GET", body=None, timeout=15):
+    connection = http.client.HTTPConnection(HOST, PORT, timeout=timeout)
     connection.request(method, path, body)
     answer = connection.getresponse()
     return answer.status, answer.read().decode(), answer.headers
@@ -89,12 +89,16 @@ class ServerTest(unittest.TestCase):
         for client in sockets:
             client.close()
 
-    def test_clients_that_read_slowly_are_given_up(self):
-        """Some read nothing, some a little now and then: their answers do not fit into what the kernel keeps."""
+    def served(self):
+        return sum(os.readlink(f"/proc/{self.daemon.process.pid}/fd/{fd}").startswith("socket:")
+                   for fd in os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
+
+    def readers(self, count):
+        """Clients that have asked and read nothing; their answers do not fit into what the kernel keeps."""
         usual = run("sysctl", "-n", "net.ipv4.tcp_wmem").split()
         run("sysctl", "-qw", "net.ipv4.tcp_wmem=4096 4096 4096")
         clients = []
-        for _ in range(100):
+        for _ in range(count):
             client = socket.socket()
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
             client.bind(("127.0.0.2", 0))
@@ -102,14 +106,14 @@ class ServerTest(unittest.TestCase):
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             clients.append(client)
         run("sysctl", "-qw", f"net.ipv4.tcp_wmem={' '.join(usual)}")
+        wait_until(lambda: self.served() > count, "all have connections")
+        return clients
 
-        def served():
-            return sum(os.readlink(f"/proc/{self.daemon.process.pid}/fd/{fd}").startswith("socket:")
-                       for fd in os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
-
-        wait_until(lambda: served() > 100, "all have connections")
+    def test_clients_that_read_slowly_are_given_up(self):
+        """Some read nothing, some a little now and then."""
+        clients = self.readers(100)
         end = time.monotonic() + 90
-        while served() > 20 and time.monotonic() < end:
+        while self.served() > 20 and time.monotonic() < end:
             for client in clients[:50]:
                 try:
                     client.recv(16)
@@ -117,7 +121,28 @@ class ServerTest(unittest.TestCase):
                     pass  # given up
             self.assertEqual(ask("/metrics")[0], 200)
             time.sleep(0.5)
-        self.assertLessEqual(served(), 20)
+        self.assertLessEqual(self.served(), 20)
+        for client in clients:
+            client.close()
+
+    def test_requests_that_never_end_keep_nobody_out(self):
+        """Four addresses take all connections, and send a byte now and then."""
+        clients = []
+        for number in range(480):
+            clients.append(connect(2 + number % 4))
+            clients[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        lost = set()
+        end = time.monotonic() + 60
+        while len(lost) < len(clients) and time.monotonic() < end:
+            for client in set(clients) - lost:
+                try:
+                    client.send(b"x")
+                except OSError:
+                    lost.add(client)
+            for path in ("/healthz", "/metrics"):
+                self.assertEqual(ask(path, timeout=5)[0], 200)  # as a probe would wait
+            time.sleep(1)
+        self.assertEqual(len(lost), len(clients))
         for client in clients:
             client.close()
 

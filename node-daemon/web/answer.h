@@ -13,7 +13,7 @@
 namespace podrtt
 {
 
-// A large answer in pieces, which all who ask for it at the time share.
+// A large answer in pieces, which all who ask for it within a second share.
 struct Answer {
     using Clock = std::chrono::steady_clock;
 
@@ -36,18 +36,26 @@ public:
     std::shared_ptr<const Answer> get(const Make &make)
     {
         const std::lock_guard lock(mutex_);
-        if (auto present = answer_.lock(); present && Answer::Clock::now() - present->made < fresh)
-            return present;
-        auto made = std::make_shared<const Answer>(make());
-        answer_ = made;
-        return made;
+        if (!answer_ || !is_fresh(Answer::Clock::now()))
+            answer_ = std::make_shared<const Answer>(make());
+        return answer_;
+    }
+
+    // Gives the memory of what nobody will be given any more.
+    void forget_old(Answer::Clock::time_point now)
+    {
+        const std::lock_guard lock(mutex_);
+        if (answer_ && !is_fresh(now))
+            answer_.reset();
     }
 
 private:
     static constexpr std::chrono::seconds fresh{1};
 
+    bool is_fresh(Answer::Clock::time_point now) const { return now - answer_->made < fresh; }
+
     std::mutex mutex_;
-    std::weak_ptr<const Answer> answer_; // it lives as long as it is being sent
+    std::shared_ptr<const Answer> answer_;
 };
 
 } // namespace podrtt

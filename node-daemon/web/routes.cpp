@@ -78,6 +78,12 @@ Reply Routes::handle(const Request &request)
     return text(not_found, "there are /, /metrics, /healthz and /readyz\n");
 }
 
+void Routes::forget_old_answers()
+{
+    for (LatestAnswer *latest : {&text_, &protobuf_, &pods_})
+        latest->forget_old(Answer::Clock::now());
+}
+
 Reply Routes::scrape(const Request &request)
 {
     return share(prefers_protobuf(request.accept)

@@ -30,6 +30,9 @@ public:
 
     Reply handle(const Request &request);
 
+    // Answers that nobody will be given any more; to be called now and then.
+    void forget_old_answers();
+
 private:
     Reply scrape(const Request &request);
     Reply page_data();

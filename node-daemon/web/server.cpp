@@ -14,13 +14,15 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <set>
+#include <stop_token>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "bpf/user/fd.h"
 #include "bpf/user/handle.h"
+#include "node-daemon/web/clients.h"
 #include "node-daemon/web/tls.h"
 
 namespace podrtt
@@ -30,48 +32,39 @@ namespace
 
 // Connections wait in the kernel, not in threads.
 constexpr unsigned threads = 4;
-constexpr unsigned idle_seconds = 10;         // after which a connection is closed
-constexpr unsigned most_connections = 480;    // together
+constexpr unsigned most_connections = 480;    // together; of which some are being let go
 constexpr unsigned most_of_one_address = 128; // so that no client takes all
 // What a thread has to look at, its listening socket and wake-up with it, must stay below the 128 events
 // that libmicrohttpd takes at a time: after exactly that many it waits for more before it looks at them.
 static_assert(most_connections / threads + 2 < 128);
+static_assert(Clients::most < most_connections);
 constexpr std::size_t connection_memory =
     32768; // bytes for a request's headers, and for what is being sent
 
-// An answer of some MiB that is read slowly is given up: so few are in memory at a time, however many ask.
-constexpr std::chrono::seconds deadline{10};
-constexpr std::chrono::seconds end_deadline{2}; // for what is being answered when the server ends
+constexpr std::chrono::milliseconds look_interval{500}; // for clients whose time is over
 
-using Clock = std::chrono::steady_clock;
+using Clock = Clients::Clock;
 using Response = Handle<MHD_Response, MHD_destroy_response>;
 using AddressList = Handle<addrinfo, freeaddrinfo>;
 
-// One client that an answer is being sent to.
-struct Sending {
-    std::shared_ptr<const Answer> answer;
-    Clock::time_point until;
-};
+using SharedAnswer = std::shared_ptr<const Answer>;
 
-ssize_t continue_sending(void *sending, std::uint64_t offset, char *to, std::size_t most)
+ssize_t continue_sending(void *answer, std::uint64_t offset, char *to, std::size_t most)
 {
-    const auto &[answer, until] = *static_cast<const Sending *>(sending);
-    if (Clock::now() > until)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    return static_cast<ssize_t>(answer->copy(offset, to, most));
+    return static_cast<ssize_t>((*static_cast<const SharedAnswer *>(answer))->copy(offset, to, most));
 }
 
-Response make_response(std::shared_ptr<const Answer> answer)
+Response make_response(SharedAnswer answer)
 {
     constexpr std::size_t block = 16384;
     const std::size_t length = answer->length;
-    auto sending = std::make_unique<Sending>(std::move(answer), Clock::now() + deadline);
+    auto owned = std::make_unique<SharedAnswer>(std::move(answer));
     Response response(
-        MHD_create_response_from_callback(length, block, continue_sending, sending.get(), [](void *ended) {
-            const std::unique_ptr<Sending> end(static_cast<Sending *>(ended));
+        MHD_create_response_from_callback(length, block, continue_sending, owned.get(), [](void *ended) {
+            const std::unique_ptr<SharedAnswer> end(static_cast<SharedAnswer *>(ended));
         }));
     if (response) [[maybe_unused]]
-        const Sending *given = sending.release(); // to the response
+        const SharedAnswer *given = owned.release(); // to the response
     return response;
 }
 
@@ -111,6 +104,11 @@ std::string peer_of(MHD_Connection *connection)
     return host;
 }
 
+int socket_of(MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
 std::unexpected<Error> cannot_listen(const std::string &address, std::string why)
 {
     return failure("listen on", address, std::move(why));
@@ -147,43 +145,6 @@ int no_certificate(gnutls_session_t /*session*/, const gnutls_cert_retr_st * /*i
     return -1;
 }
 
-// The sockets of all clients. libmicrohttpd (0.9.75) must not be stopped while it refuses a malformed
-// request: it expects the refusal to be queued, which at that time it is not, and crashes.
-class Clients
-{
-public:
-    void add(int fd)
-    {
-        const std::lock_guard lock(mutex_);
-        fds_.insert(fd);
-        if (ending_)
-            shutdown(fd, SHUT_RDWR);
-    }
-
-    void remove(int fd) // before it is closed
-    {
-        const std::lock_guard lock(mutex_);
-        fds_.erase(fd);
-        removed_.notify_one();
-    }
-
-    // Cuts all of them, now and later, and waits until they are gone.
-    void end()
-    {
-        std::unique_lock lock(mutex_);
-        ending_ = true;
-        for (const int fd : fds_)
-            shutdown(fd, SHUT_RDWR);
-        removed_.wait_for(lock, end_deadline, [this] { return fds_.empty(); });
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable removed_;
-    std::set<int> fds_;
-    bool ending_ = false;
-};
-
 } // namespace
 
 class Server::Implementation
@@ -199,6 +160,8 @@ public:
         if (!daemon_)
             return;
         shutdown(listening_, SHUT_RDWR);
+        // libmicrohttpd (0.9.75) must not be stopped while it refuses a malformed request: it expects the
+        // refusal to be queued, which at that time it is not, and crashes.
         clients_.end();
     }
 
@@ -211,8 +174,8 @@ public:
         std::vector<MHD_OptionItem> options = {
             {MHD_OPTION_LISTEN_SOCKET, listening_, nullptr},
             {MHD_OPTION_NOTIFY_CONNECTION, reinterpret_cast<std::intptr_t>(on_connection), this},
+            {MHD_OPTION_NOTIFY_COMPLETED, reinterpret_cast<std::intptr_t>(on_completed), this},
             {MHD_OPTION_THREAD_POOL_SIZE, threads, nullptr},
-            {MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds, nullptr},
             {MHD_OPTION_CONNECTION_LIMIT, most_connections, nullptr},
             {MHD_OPTION_PER_IP_CONNECTION_LIMIT, most_of_one_address, nullptr},
             {MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory, nullptr},
@@ -233,6 +196,7 @@ public:
                                        options.data(), MHD_OPTION_END));
         if (!daemon_)
             return cannot_listen(address, "the HTTP server does not start");
+        cutting_ = std::jthread([this](const std::stop_token &stop) { cut_late_clients(stop); });
         return {};
     }
 
@@ -258,19 +222,30 @@ private:
             *size = 0;
             return MHD_YES;
         }
-        return send(connection,
-                    static_cast<Implementation *>(self)->handler_(
-                        {path, header_of(connection, MHD_HTTP_HEADER_ACCEPT),
-                         header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION), peer_of(connection)}));
+        auto &server = *static_cast<Implementation *>(self);
+        const int fd = socket_of(connection);
+        server.clients_.begin_answer(fd, Clock::now());
+        const Reply reply =
+            server.handler_({path, header_of(connection, MHD_HTTP_HEADER_ACCEPT),
+                             header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION), peer_of(connection)});
+        if (reply.answer && word == MHD_HTTP_METHOD_GET)
+            server.clients_.begin_reading(fd, reply.answer);
+        return send(connection, reply);
+    }
+
+    static void on_completed(void *self, MHD_Connection *connection, void ** /*request*/,
+                             MHD_RequestTerminationCode /*how*/)
+    {
+        static_cast<Implementation *>(self)->clients_.end_answer(socket_of(connection), Clock::now());
     }
 
     static void on_connection(void *self, MHD_Connection *connection, void **credentials,
                               MHD_ConnectionNotificationCode what)
     {
         auto &server = *static_cast<Implementation *>(self);
-        const int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        const int fd = socket_of(connection);
         if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-            server.clients_.add(fd);
+            server.clients_.add(fd, peer_of(connection), Clock::now());
             if (server.config_.tls)
                 *credentials = give_credentials(connection, *server.config_.tls).release();
         } else {
@@ -292,11 +267,23 @@ private:
         return owned;
     }
 
+    void cut_late_clients(const std::stop_token &stop)
+    {
+        std::mutex mutex;
+        std::condition_variable_any stopped;
+        std::unique_lock lock(mutex);
+        while (!stop.stop_requested()) {
+            clients_.cut_late(Clock::now());
+            stopped.wait_for(lock, stop, look_interval, [] { return false; });
+        }
+    }
+
     const WebConfig config_;
     const Handler handler_;
     Clients clients_;
     int listening_ = -1;                         // the daemon's
     Handle<MHD_Daemon, MHD_stop_daemon> daemon_; // ends before what it uses
+    std::jthread cutting_;
 };
 
 Server::Server(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation))

@@ -19,14 +19,22 @@ TEST(Answers, AreCopiedPieceByPiece)
     EXPECT_EQ(all, "abcdefg");
 }
 
-TEST(Answers, AreSharedWhileSomebodyHoldsThem)
+TEST(Answers, AreMadeOnceASecondAndForgotten)
 {
     LatestAnswer latest;
     int made = 0;
     auto make = [&made] { return Answer("text/plain", {std::to_string(++made)}); };
-    const auto first = latest.get(make);
+    auto first = latest.get(make);
+    const auto time = first->made;
     EXPECT_EQ(latest.get(make), first);
+    latest.forget_old(time + std::chrono::milliseconds(999));
+    EXPECT_EQ(latest.get(make)->made, time);
     EXPECT_EQ(made, 1);
+    const std::weak_ptr<const Answer> left = first;
+    first.reset();
+    EXPECT_FALSE(left.expired()); // for who asks next
+    latest.forget_old(time + std::chrono::seconds(1));
+    EXPECT_TRUE(left.expired());
 }
 
 } // namespace

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "bpf/user/fd.h"
 #include "node-daemon/web/tls.h"
 
@@ -41,22 +43,36 @@ protected:
             reply.headers = {{"X-Test", "1"}};
             if (request.path == "/large")
                 reply.answer = std::make_shared<const Answer>(
-                    "text/x", std::vector<std::string>(1000, std::string(1000, 'x')));
+                    "text/x", std::vector<std::string>(20'000, std::string(1000, 'x')));
             return reply;
         });
     }
 
-    std::string ask(const std::string &request) const
+    Fd connected() const
     {
-        const Fd fd(socket(AF_INET, SOCK_STREAM, 0));
+        Fd fd(socket(AF_INET, SOCK_STREAM, 0));
         sockaddr_in address = {};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         address.sin_port = htons(port_);
         EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)), 0);
+        return fd;
+    }
+
+    // A connection on which the request has been sent.
+    Fd send(const std::string &request) const
+    {
+        Fd fd = connected();
         const std::string text =
             request + " HTTP/1.1\r\nHost: x\r\nAccept: a/b\r\nConnection: close\r\n\r\n";
         EXPECT_EQ(write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        return fd;
+    }
+
+    std::string ask(const std::string &request) const { return receive(send(request)); }
+
+    static std::string receive(const Fd &fd)
+    {
         std::string answer;
         char piece[4096];
         for (ssize_t size = 0; (size = read(fd.get(), piece, sizeof(piece))) > 0;)
@@ -73,7 +89,20 @@ TEST_F(Serving, PassesTheRequestOnAndSendsTheReply)
     ASSERT_TRUE(server) << server.error().message();
     EXPECT_THAT(ask("GET /path"), HasSubstr("X-Test: 1\r\n"));
     EXPECT_THAT(ask("GET /path"), HasSubstr("/path a/b"));
-    EXPECT_EQ(ask("GET /large").size() - ask("HEAD /large").size(), 1'000'000u);
+    EXPECT_EQ(ask("GET /large").size() - ask("HEAD /large").size(), 20'000'000u);
+}
+
+TEST_F(Serving, EndsWhenWhatIsBeingAnsweredHasBeen)
+{
+    auto server = start();
+    ASSERT_TRUE(server);
+    const std::size_t whole = ask("GET /large").size();
+    const Fd slow = send("GET /large"), idle = connected();
+    char byte = 0;
+    ASSERT_EQ(recv(slow.get(), &byte, 1, MSG_PEEK), 1); // it is being answered
+    std::jthread ending([&server] { const Server ended = std::move(*server); });
+    EXPECT_EQ(recv(idle.get(), &byte, 1, 0), 0); // the end has come
+    EXPECT_EQ(receive(slow).size(), whole);
 }
 
 TEST_F(Serving, OnlyReads)
