@@ -17,6 +17,7 @@
 
 #include "bpf/user/attach/attacher.h"
 #include "bpf/user/fd.h"
+#include "bpf/user/owner.h"
 #include "node-daemon/counts/attach_states.h"
 #include "node-daemon/counts/bpffs.h"
 #include "node-daemon/counts/lock.h"
@@ -98,6 +99,15 @@ void keep_pins(PinKeeper &keeper, const Pins &pins, Fd &lock, Repairs &repairs, 
         lock = std::move(*again);
 }
 
+// To be held while the daemon runs.
+Result<Fd> announce(const Maps &maps)
+{
+    auto owner = maps.settings.lookup(PODRTT_SETTING_OWNER);
+    if (!owner)
+        return std::unexpected(owner.error());
+    return announce_owner(static_cast<std::uint32_t>(owner->value_or(0)));
+}
+
 std::uint64_t missed_adds(const Maps &maps)
 {
     return maps.dropped(PODRTT_DROP_ADD_FAILED) + maps.dropped(PODRTT_DROP_ADD_LATE);
@@ -157,6 +167,9 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     auto events = LinkEvents::open();
     if (!events)
         return std::unexpected(events.error());
+    auto owner = announce(*maps);
+    if (!owner)
+        return std::unexpected(owner.error());
     AttachStates attach_states;
     Repairs repairs;
     const Reconciler::Policy policy = {.grace_period = options.grace_period,

@@ -2,6 +2,7 @@
 """What happens to pods from ADD to DEL. Run by e2e/rig/isolate."""
 
 import json
+import pathlib
 import re
 import subprocess
 import time
@@ -233,6 +234,30 @@ class DaemonTest(unittest.TestCase):
         self.assertIn("another podrttd uses it", done.stderr)
         self.assertEqual(run("bpftool", "map", "dump", "pinned", PINS / "peers"), before)
         daemon.stop()
+
+    def test_second_daemon_with_other_pins_leaves_what_the_first_measures(self):
+        cache = pathlib.Path("/run/cache")
+        cache.mkdir()
+        first = Daemon("--grace-period", "1")
+        pod = Pod(Chain(), "shop", "web").create()
+        (cache / f"podnet-{pod.container_id}-eth0").write_text(json.dumps({
+            "kind": "cniCacheV1", "containerId": pod.container_id, "ifName": "eth0", "networkName": "podnet",
+            "netns": pod.environment["CNI_NETNS"], "result": pod.result,
+            "cniArgs": [argument.split("=") for argument in pod.environment["CNI_ARGS"].split(";")]}), encoding="utf-8")
+        with open("/run/monitor", "w", encoding="utf-8") as log:
+            monitor = subprocess.Popen(["tc", "monitor"], stdout=log)
+        second = Daemon("--grace-period", "1", "--cni-cache-dir", str(cache), listen="127.0.0.1:9436",
+                        prefix=(), pin_path="/sys/fs/bpf/second")
+        row = 'podrtt_pod_attached{namespace="shop",pod="web",reason="contended"} 0'
+        wait_until(lambda: row in second.metrics(), "the second daemon leaves the pod to the first", 30)
+        requests(pod, NEAR.v4, PORT, 20, 2)
+        self.assertEqual(samples(pod, "network", "handshake"), 20)
+        monitor.kill()
+        self.assertEqual(pathlib.Path("/run/monitor").read_text(encoding="utf-8"), "")
+        first.stop()
+        wait_until(lambda: row not in second.metrics(), "the second daemon takes the pod over", 60)
+        second.stop()
+        pod.delete()
 
     def test_port_that_is_taken_is_named(self):
         daemon = Daemon("--grace-period", "1")

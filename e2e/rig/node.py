@@ -236,9 +236,10 @@ class Pod:
 class Daemon:
     """podrttd run, and what it says."""
 
-    def __init__(self, *options, listen="127.0.0.1:9435", stderr=None, prefix=()):
+    def __init__(self, *options, listen="127.0.0.1:9435", stderr=None, prefix=(), pin_path=PINS.parent):
         self.listen = listen
-        self.process = subprocess.Popen([*prefix, BIN / "podrttd", "run", "--listen", listen, *options], stderr=stderr)
+        self.process = subprocess.Popen([*prefix, BIN / "podrttd", "--pin-path", pin_path, "run", "--listen", listen, *options],
+                                        stderr=stderr)
         wait_until(self._serves, "podrttd serves /metrics")
 
     def _serves(self):

@@ -224,8 +224,10 @@ void Reconciler::attach_programs(const attach::InterfaceView &view, std::uint32_
         if (!state.failing)
             log_->warn("{}: {}", describe(pod), form.error().message());
         state.failing = true;
-        state.due = true;  // until it succeeds, or the veth is gone
-        if (!was_attached) // else it is measured as before
+        state.due = true; // until it succeeds, or the veth is gone
+        if (form.error().code == EADDRINUSE)
+            state.attach = {PODRTT_ATTACH_AUTO, AttachProblem::contended};
+        else if (!was_attached) // else it is measured as before
             state.attach = {PODRTT_ATTACH_AUTO, AttachProblem::failed};
         else if (state.attach.form == PODRTT_ATTACH_AUTO)
             state.attach = {form_on(view, pod), AttachProblem::none};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +14,7 @@
 namespace podrtt
 {
 
-// A large answer in pieces, which all who ask for it within a second share.
+// A large answer in pieces, which all share who ask for it while it is fresh.
 struct Answer {
     using Clock = std::chrono::steady_clock;
 
@@ -28,7 +29,8 @@ struct Answer {
     std::size_t copy(std::uint64_t offset, char *to, std::size_t most) const;
 };
 
-// The latest answer of a kind: a new one is made once a second at most, however many ask. Thread-safe.
+// The latest answer of a kind. Making new ones takes a tenth of the time at most, however many ask: one
+// that takes long to make is made once a second, and a quick one nearly as often as wanted. Thread-safe.
 class LatestAnswer
 {
 public:
@@ -36,8 +38,10 @@ public:
     std::shared_ptr<const Answer> get(const Make &make)
     {
         const std::lock_guard lock(mutex_);
-        if (!answer_ || !is_fresh(Answer::Clock::now()))
+        if (const auto begin = Answer::Clock::now(); !answer_ || !is_fresh(begin)) {
             answer_ = std::make_shared<const Answer>(make());
+            fresh_ = std::min<Answer::Clock::duration>(longest_fresh, (answer_->made - begin) * share);
+        }
         return answer_;
     }
 
@@ -50,11 +54,13 @@ public:
     }
 
 private:
-    static constexpr std::chrono::seconds fresh{1};
+    static constexpr std::chrono::seconds longest_fresh{1};
+    static constexpr int share = 10;
 
-    bool is_fresh(Answer::Clock::time_point now) const { return now - answer_->made < fresh; }
+    bool is_fresh(Answer::Clock::time_point now) const { return now - answer_->made < fresh_; }
 
     std::mutex mutex_;
+    Answer::Clock::duration fresh_{};
     std::shared_ptr<const Answer> answer_;
 };
 

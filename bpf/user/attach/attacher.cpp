@@ -134,8 +134,11 @@ Result<Attacher> Attacher::open(const Pins &pins)
     auto owner = settings ? settings->lookup(PODRTT_SETTING_OWNER) : std::unexpected(settings.error());
     if (!owner)
         return std::unexpected(owner.error());
+    auto owners = Owners::open();
+    if (!owners)
+        return std::unexpected(owners.error());
     return Attacher(std::move(*netlink), std::move(*filters), std::move(*tcx), std::move(*tcx_pods),
-                    static_cast<std::uint32_t>(owner->value_or(0)));
+                    static_cast<std::uint32_t>(owner->value_or(0)), std::move(*owners));
 }
 
 std::optional<std::uint32_t> Attacher::pod_on(const InterfaceView &view) const
@@ -216,10 +219,36 @@ Result<void> Attacher::apply(Netlink &netlink, const InterfaceView &view, const 
     return {};
 }
 
+bool Attacher::is_tcx_of_another(const TcxProgram &program) const
+{
+    if (!program.ours() || std::ranges::find(tcx_, program.id, &Program::id) != tcx_.end())
+        return false;
+    const std::uint32_t owner = owner_of_program(program.id);
+    return owner && owner != owner_ && owners_.is_alive(owner);
+}
+
+// One owner a veth: two would replace each other's programs for ever, and each see a part.
+Result<void> Attacher::leave_to_another(const InterfaceView &view) const
+{
+    const auto is_of_another = [this](const Filter &filter) {
+        const std::uint32_t owner = filter.classid >> 16;
+        return filter.ours() && owner && owner != owner_ && owners_.is_alive(owner);
+    };
+    for (const HookView &hook : view.by_hook)
+        if (std::ranges::any_of(hook.filters, is_of_another) ||
+            std::ranges::any_of(hook.tcx,
+                                [this](const auto &program) { return is_tcx_of_another(program); }))
+            return std::unexpected(Error{"attach to", view.name, EADDRINUSE,
+                                         "another podrttd, with other pins, measures it; run one a node"});
+    return {};
+}
+
 Result<podrtt_attach> Attacher::attach_to(Netlink &netlink, InterfaceView view, std::uint32_t id,
                                           podrtt_attach form)
 {
     for (int attempt = 1;; attempt++) {
+        if (auto left = leave_to_another(view); !left)
+            return std::unexpected(left.error());
         auto planned = plan(view, wanted(id, form));
         if (!planned)
             return std::unexpected(planned.error());
@@ -266,13 +295,20 @@ Result<bool> Attacher::is_attached(const podrtt_pod &pod)
 {
     if (pod.attach != PODRTT_ATTACH_POD) {
         auto view = observe(static_cast<int>(pod.host_ifindex));
-        return view ? Result<bool>(view->has_own()) : std::unexpected(view.error());
+        return view ? has_own_of_ours(*view) : std::unexpected(view.error());
     }
     auto inside = Inside::enter(pod);
     if (!inside)
         return std::unexpected(inside.error());
     auto view = attach::observe(inside->netlink, inside->ifindex);
-    return view ? Result<bool>(view->has_own()) : std::unexpected(view.error());
+    return view ? has_own_of_ours(*view) : std::unexpected(view.error());
+}
+
+Result<bool> Attacher::has_own_of_ours(const InterfaceView &view) const
+{
+    if (auto left = leave_to_another(view); !left)
+        return std::unexpected(left.error());
+    return view.has_own();
 }
 
 Result<void> Attacher::forget_interface(std::uint32_t id, const podrtt_pod &pod)

@@ -15,6 +15,7 @@
 #include "bpf/user/fd.h"
 #include "bpf/user/map.h"
 #include "bpf/user/netlink.h"
+#include "bpf/user/owner.h"
 #include "bpf/user/pins.h"
 
 namespace podrtt::attach
@@ -38,7 +39,8 @@ public:
     bool is_same_interface(const InterfaceView &view, std::uint32_t id, const podrtt_pod &pod);
 
     // Attaches to the host veth, or replaces older programs. `form` is not PODRTT_ATTACH_POD. Returns
-    // the form taken; that of another time is removed.
+    // the form taken; that of another time is removed. EADDRINUSE if another podrttd measures the
+    // interface.
     Result<podrtt_attach> attach(const InterfaceView &view, std::uint32_t id, podrtt_attach form);
 
     // Whether attach() would find nothing to do.
@@ -48,7 +50,8 @@ public:
     // is not the pod's host veth: the path of the network namespace may mean another one by now.
     Result<void> attach_inside(std::uint32_t id, const podrtt_pod &pod);
 
-    // Whether programs of podrtt are on both directions, on the host veth or inside, as the record says.
+    // Whether programs of podrtt are on both directions, on the host veth or inside, as the record says. An
+    // error of code EADDRINUSE if they are those of another podrttd, which runs.
     Result<bool> is_attached(const podrtt_pod &pod);
 
     // What TCX's programs know of a pod that is gone.
@@ -65,15 +68,19 @@ private:
     using ByHook = std::array<Program, 2>;
     using TcxPods = Map<std::uint32_t, std::uint32_t>; // ids by ifindex
 
-    Attacher(Netlink netlink, ByHook filters, ByHook tcx, TcxPods tcx_pods, std::uint32_t owner)
+    Attacher(Netlink netlink, ByHook filters, ByHook tcx, TcxPods tcx_pods, std::uint32_t owner,
+             Owners owners)
         : netlink_(std::move(netlink)), filters_(std::move(filters)), tcx_(std::move(tcx)),
-          tcx_pods_(std::move(tcx_pods)), owner_(owner)
+          tcx_pods_(std::move(tcx_pods)), owner_(owner), owners_(std::move(owners))
     {
     }
 
     static Result<ByHook> open_programs(const Pins &pins, const char *from_pod, const char *to_pod);
     std::uint32_t classid(std::uint32_t id) const { return owner_ << 16 | id; }
     Wanted wanted(std::uint32_t id, podrtt_attach form) const;
+    bool is_tcx_of_another(const TcxProgram &program) const;
+    Result<void> leave_to_another(const InterfaceView &view) const;
+    Result<bool> has_own_of_ours(const InterfaceView &view) const;
     // Inside a pod the directions are the other way round.
     Result<void> apply(Netlink &netlink, const InterfaceView &view, const Plan &plan, std::uint32_t id);
     Result<podrtt_attach> attach_to(Netlink &netlink, InterfaceView view, std::uint32_t id,
@@ -84,6 +91,7 @@ private:
     ByHook tcx_;
     TcxPods tcx_pods_;
     std::uint32_t owner_; // PODRTT_SETTING_OWNER
+    Owners owners_;
 };
 
 // Takes podrtt's programs off an interface, whatever maps they use.

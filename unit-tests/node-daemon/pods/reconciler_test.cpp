@@ -6,12 +6,14 @@
 #include <spdlog/sinks/null_sink.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "bpf/flow.h"
 #include "bpf/histogram_math.h"
 #include "bpf/user/attach/clsact.h"
 #include "bpf/user/histogram.h"
 #include "bpf/user/mapped_array.h"
+#include "bpf/user/owner.h"
 #include "node-daemon/export/snapshot.h"
 #include "unit-tests/support/pinned_maps.h"
 #include "unit-tests/support/system.h"
@@ -165,6 +167,42 @@ TEST_F(Reconciling, DoesNotFightForEverWithAnotherPodrtt)
     }
     EXPECT_LT(times, 30u);
     EXPECT_EQ(states_.all().at(id).reason(), std::string("contended"));
+}
+
+// One owner a veth: two podrttds would each see a part.
+TEST_F(Reconciling, LeavesAPodToAnotherPodrttdWhileThatRuns)
+{
+    const Pins others("/sys/fs/bpf/others");
+    ASSERT_TRUE(load_datapath(others, {.flows = 1024, .histograms = 64, .pods = 64}));
+    const auto owner = static_cast<std::uint32_t>(**others.settings()->lookup(PODRTT_SETTING_OWNER));
+    auto theirs = attach::Attacher::open(others);
+    ASSERT_TRUE(theirs);
+    for (const podrtt_attach form : {PODRTT_ATTACH_CLSACT, PODRTT_ATTACH_TCX}) {
+        if (form == PODRTT_ATTACH_TCX && !attach::observe(attacher_.netlink(), 1)->has_tcx)
+            continue; // before Linux 6.6
+        auto runs = announce_owner(owner);
+        ASSERT_TRUE(runs);
+        const int ifindex = static_cast<int>(veth_);
+        ASSERT_TRUE(theirs->attach(*theirs->observe(ifindex), 1, form));
+        const auto record_ = pod("shop", "web");
+        const auto id = record(record_, veth_);
+        auto reconciler = make_reconciler({60s, form, 0});
+        for (int turn = 0; turn < 3; turn++) {
+            reconciler.look_again(ifindex);
+            reconciler.reconcile(start_ + turn * 400s);
+        }
+        EXPECT_EQ(theirs->pod_on(*theirs->observe(ifindex)), 1u);
+        EXPECT_TRUE(theirs->is_in_place(*theirs->observe(ifindex), 1, form));
+        EXPECT_EQ(states_.all().at(id).reason(), std::string("contended"));
+        EXPECT_EQ(attacher_.is_attached(*maps_->pods.lookup(id).value()).error().code, EADDRINUSE);
+        *runs = Fd(); // it has ended
+        reconciler.reconcile(start_ + 2000s);
+        EXPECT_TRUE(attacher_.is_in_place(*attacher_.observe(ifindex), id, form));
+        EXPECT_EQ(states_.all().at(id), (AttachState{form, AttachProblem::none}));
+        ASSERT_TRUE(attach::detach(attacher_.netlink(), ifindex));
+        ASSERT_TRUE(maps_->pods.erase(id));
+    }
+    std::filesystem::remove_all(others.directory().parent_path());
 }
 
 TEST_F(Reconciling, StaysMeasuredWhereItsProgramsCannotComeFirst)
