@@ -78,7 +78,7 @@ def load_command(load, peer, number, seconds):
     if load == "iperf3":
         return ("iperf3", "-c", peer.v4, "-P", number, "-t", seconds)
     if load == "flood":
-        return (BIN / "syn_flood", peer.v4, "9", number * seconds, seconds)
+        return (BIN / "flood", "syn", peer.v4, "9", number * seconds, seconds)
     return ("redis-benchmark", "-h", peer.v4, "-c", number, "-n", 2**31 - 1, "-t", "get", "-q",
             "-k", 1 if load == "redis" else 0)
 

@@ -23,7 +23,7 @@ class FloodTest(unittest.TestCase):
 
         requests = victim.popen(*TRAFFIC, "paced", near.v4, "8080", "50", str(SECONDS), stdout=subprocess.PIPE,
                                 text=True)
-        flood = attacker.popen(BIN / "syn_flood", near.v4, "9", str(FLOOD), str(SECONDS - 2),
+        flood = attacker.popen(BIN / "flood", "syn", near.v4, "9", str(FLOOD), str(SECONDS - 2),
                                stdout=subprocess.PIPE, text=True)
         sent = int(flood.communicate()[0])
         done = int(requests.communicate()[0])
