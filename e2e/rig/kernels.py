@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the tests of the data path and of its attachment on other kernels: Debian's cloud
+"""Runs the tests of the data path, of its attachment and of AppArmor on other kernels: Debian's cloud
 kernels, emulated by qemu, on this machine's own root file system, which they see read-only.
 Run by hack/kernels."""
 
@@ -81,7 +81,7 @@ exit $status
 # Modules of system tests, or some of their cases; each item gets a node of its own.
 CASES = ("pod_test.PodTest.test_both_legs_of_both_families_are_measured,"
          "pod_test.PodTest.test_restart_of_the_daemon_loses_nothing",
-         "attach_test")
+         "attach_test", "apparmor_test")
 
 # A kernel that is too old must be told so.
 EXCLUDED_COMMAND = """
