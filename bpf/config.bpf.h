@@ -9,7 +9,7 @@
 
 #include "bpf/flow.h"
 
-/* The least time between two probes that one side's data arms, jiffies. */
+/* About how far the samples of one side lie apart, jiffies; 0: every write is one. */
 const volatile __u16 sample_interval;
 
 /* The entries of `histograms`, a power of two. */

@@ -8,6 +8,12 @@
 #include "bpf/sample.bpf.h"
 #include "bpf/tcp.bpf.h"
 
+/* The side's SYN has been seen, and all that it has sent since. */
+static __always_inline bool has_sent_syn(const struct podrtt_side *side)
+{
+    return side->phase != PODRTT_UNSEEN && side->phase != PODRTT_WAITING;
+}
+
 static __noinline void count_connection(__u32 pod, enum podrtt_matching matching)
 {
     struct podrtt_histogram_key key = {.pod = pod, .kind = PODRTT_KIND_CONNECTIONS};
@@ -44,7 +50,7 @@ static __noinline void note_one_way(struct context *context, enum podrtt_leg uns
 {
     const struct podrtt_side *own = &context->flow->side[other_leg(unseen)];
 
-    if (unseen == PODRTT_LEG_POD && own->phase >= PODRTT_SYN_SENT && !(context->packet->flags & TCP_SYN) &&
+    if (unseen == PODRTT_LEG_POD && has_sent_syn(own) && !(context->packet->flags & TCP_SYN) &&
         !context->flow->side[unseen].packets)
         count_flow(context, PODRTT_MATCHING_NONE);
 }

@@ -55,13 +55,18 @@ struct podrtt_side {
 PODRTT_ASSERT_SIZE(struct podrtt_side, PODRTT_CACHE_LINE);
 
 enum podrtt_phase {
-    PODRTT_UNSEEN,  /* no data yet: `end` means nothing */
-    PODRTT_WAITING, /* met mid-stream: waiting until what was seen first is acknowledged */
+    PODRTT_UNSEEN, /* no data yet: `end` means nothing */
+    /* Until a SYN-ACK comes: probe[0] was armed by the last SYN, probe[PODRTT_FIRST_SYN] by the first,
+     * with the era in the place of the TSval. */
+    PODRTT_CONNECTING,
+    PODRTT_CONNECTING_AGAIN, /* the SYN has been sent again */
+    PODRTT_WAITING,          /* met mid-stream: waiting until what was seen first is acknowledged */
     /* In all that follow, new data arms probes. */
-    PODRTT_SYN_SENT,   /* probe[0] was armed by a SYN */
-    PODRTT_SYN_RESENT, /* probe[0] was armed by a SYN that had been sent before */
+    PODRTT_SYN_SENT,   /* probe[0] was armed by a SYN-ACK */
+    PODRTT_SYN_RESENT, /* probe[0] was armed by a SYN or SYN-ACK that had been sent before */
     PODRTT_SYNCED,
 };
+#define PODRTT_FIRST_SYN 1
 
 enum podrtt_fin {
     PODRTT_FIN_NONE,
@@ -74,7 +79,7 @@ struct podrtt_flow {
     struct podrtt_flow_key key; /* see the states of a place, below */
     __u64 floor[PODRTT_LEGS];   /* smallest sample of the window << 32 | the window's first tick */
     __u8 peer;                  /* peer class */
-    __u8 counted;               /* enum podrtt_counted */
+    __u8 counted;               /* enum podrtt_counted, and two chances */
     __u8 quiet[PODRTT_LEGS];    /* 1: no acknowledgement of this side's data is waited for */
     __u16 armed[PODRTT_LEGS]; /* when a side's data last armed a probe, jiffies; wraps after 65 s or more */
     struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */
@@ -105,5 +110,10 @@ enum podrtt_counted {
     PODRTT_COUNTED_MATCHED = 1,
     PODRTT_COUNTED_ONE_WAY = 2,
 };
+
+/* Above them, for each leg: the chance of a write to be sampled, n of 2^-n; where there is an interval. */
+#define PODRTT_CHANCE_SHIFT 2
+#define PODRTT_CHANCE_BITS 3
+#define PODRTT_MAX_CHANCE 7
 
 #endif

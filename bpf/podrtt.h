@@ -36,7 +36,7 @@
 /* ---- names ---------------------------------------------------------------------- */
 
 /* Objects are pinned below <pin path>/v<PODRTT_LAYOUT>/ under the names given here. */
-#define PODRTT_LAYOUT 2
+#define PODRTT_LAYOUT 3
 #define PODRTT_PIN_PATH "/sys/fs/bpf/podrtt"
 #define PODRTT_TEXT_OF(number) #number
 #define PODRTT_TEXT(number) PODRTT_TEXT_OF(number)
@@ -172,8 +172,6 @@ enum podrtt_leg {
     PODRTT_LEGS,
 };
 
-#define PODRTT_DEFAULT_SAMPLE_INTERVAL_MS 10
-
 /* A jiffy where unit tests make the time. Elsewhere it is the kernel's: 1 to 10 ms. */
 #define PODRTT_FAKE_JIFFY_NS 1000000
 
@@ -185,10 +183,12 @@ enum podrtt_kind {
     PODRTT_KIND_HANDSHAKE, /* SYN -> SYN-ACK and SYN-ACK -> ACK: no delayed ACK, no data */
     PODRTT_KIND_FLOOR,     /* a flow's smallest sample in a window of 10 s */
     PODRTT_KIND_ECHO,      /* ICMP echo request -> reply, if that is switched on */
-    /* No times: leg and peer are 0, and bucket n counts connections, n of enum
-     * podrtt_matching. So they survive whatever samples survive. */
-    PODRTT_KIND_CONNECTIONS,
+    PODRTT_KIND_CONNECT,   /* a connection's first SYN -> the SYN-ACK that answers it */
     PODRTT_KINDS,
+    /* No times: peer is 0, and bucket n counts what the enum says. So they survive whatever samples
+     * survive. */
+    PODRTT_KIND_CONNECTIONS = 32, /* enum podrtt_matching; leg is 0 */
+    PODRTT_KIND_CONNECTS,         /* enum podrtt_connect */
 };
 
 /* How the answers of a connection's peers are recognised. */
@@ -197,6 +197,14 @@ enum podrtt_matching {
     PODRTT_MATCHING_SEQUENCE, /* without timestamps */
     PODRTT_MATCHING_NONE,     /* the packets of one direction pass unseen */
     PODRTT_MATCHINGS,
+};
+
+/* What becomes of a connection that one end begins. */
+enum podrtt_connect {
+    PODRTT_CONNECT_BEGUN,    /* by its first SYN */
+    PODRTT_CONNECT_ANSWERED, /* by a SYN-ACK, however late */
+    PODRTT_CONNECT_REFUSED,  /* by a reset */
+    PODRTT_CONNECT_RESULTS,
 };
 
 struct podrtt_histogram_key {

@@ -35,7 +35,7 @@ static __always_inline void take_sample(struct context *context, enum podrtt_leg
         return;
     }
     record_sample(pod, leg, kind, flow->peer, sample);
-    if (side->min_rtt == 0 || sample < side->min_rtt)
+    if (kind != PODRTT_KIND_CONNECT && (side->min_rtt == 0 || sample < side->min_rtt))
         side->min_rtt = sample;
     if (unlikely(events_are_read(&context->clock)))
         report_sample(context, leg, kind, sample);

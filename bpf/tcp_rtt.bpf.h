@@ -3,7 +3,8 @@
  * The rule by which data and its acknowledgement become a sample.
  *
  *   arm      New data (its end beyond any seen) or a SYN arms a free slot with its
- *            end sequence number and the time. Of bulk data only a part does.
+ *            end sequence number and the time: the end of every write, if need be by
+ *            taking the slot of the write before; of bulk data only a part.
  *   take     An ACK of the other side takes every slot that it covers.
  *   sample   The slot whose end the ACK equals is the sample: exactly that segment,
  *            and none after it, has just been acknowledged. An ACK beyond the slot's
@@ -22,6 +23,7 @@
 #include "bpf/parse.bpf.h"
 #include "bpf/peer.bpf.h"
 #include "bpf/probe.bpf.h"
+#include "bpf/tcp_connect.bpf.h"
 
 /* Data so far beyond what was seen, or an ACK so far behind it, belongs to another
  * connection or is forged: RFC 7323 allows windows of 1 GiB, but nobody uses them. */
@@ -65,7 +67,7 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
 {
     struct podrtt_side *side = &context->flow->side[leg];
     __u8 phase = side->phase;
-    bool handshake = slot == 0 && (phase == PODRTT_SYN_SENT || phase == PODRTT_SYN_RESENT);
+    bool handshake = slot == 0 && phase != PODRTT_SYNCED && phase != PODRTT_WAITING;
 
     if (handshake)
         side->phase = PODRTT_SYNCED;
@@ -75,13 +77,14 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
         return;
     }
 
-    struct timestamps answer;
+    struct timestamps answer = {};
     bool echoes = side->last & PODRTT_TIMESTAMPS && read_timestamps(context->skb, context->packet, &answer);
     if (echoes && is_after(answer.tsecr, tsval))
         return;
     /* Of several SYNs the last one has armed the slot: only its echo tells that it, and
      * not an earlier one, is answered. */
-    if (handshake && phase == PODRTT_SYN_RESENT && !(echoes && answer.tsecr == tsval))
+    bool again = phase == PODRTT_SYN_RESENT || phase == PODRTT_CONNECTING_AGAIN;
+    if (handshake && again && !(echoes && answer.tsecr == tsval))
         return;
 
     __u8 eras = clock_era(&context->clock) - side->era;
@@ -95,14 +98,32 @@ static __always_inline bool answers_syn(const struct packet *packet, const struc
     return packet->flags & TCP_SYN && (side->phase == PODRTT_SYN_SENT || side->phase == PODRTT_SYN_RESENT);
 }
 
+/* The packet's ACK, against a SYN that waits for its SYN-ACK. */
+static __noinline void answer_syn(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+
+    if (!end_connect(context, leg))
+        return;
+    __u64 last = READ_ONCE(side->probe[0]);
+    __u32 tsval = READ_ONCE(side->tsval[0]);
+    if (swap_probe(side, 0, last, 0))
+        complete(context, leg, 0, probe_time(last), tsval);
+    side->phase = PODRTT_SYNCED;
+    begin_quiet(context->flow, leg);
+}
+
 /* The packet's ACK, against the other side's data. */
 static __always_inline void acknowledge(struct context *context, enum podrtt_leg leg)
 {
     struct podrtt_side *side = &context->flow->side[leg];
     __u32 ack = context->packet->ack;
 
-    if (unlikely(side->phase == PODRTT_UNSEEN)) {
-        note_one_way(context, leg);
+    if (unlikely(side->phase <= PODRTT_CONNECTING_AGAIN)) {
+        if (side->phase == PODRTT_UNSEEN)
+            note_one_way(context, leg);
+        else
+            answer_syn(context, leg);
         return;
     }
 
@@ -178,24 +199,29 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
     const struct packet *packet = context->packet;
     __u32 acknowledged_by = packet->seq + 1; /* even if the SYN carries data (RFC 7413) */
     __u32 end = acknowledged_by + packet->length;
-    bool again = side->phase >= PODRTT_SYN_SENT && side->end - acknowledged_by < MAX_SYN_DISTANCE;
+    bool again = has_sent_syn(side) && side->end - acknowledged_by < MAX_SYN_DISTANCE;
     bool has_timestamps;
     __u32 tsval = read_tsval(context, &has_timestamps);
     /* Within one tick of the sender's clock its SYNs look alike. */
     bool ambiguous = again && tsval == side->tsval[0];
 
     end_quiet(context->flow, leg);
-    discard_probes(side);
-    if (again) {
+    if (again && is_connecting(side)) {
+        side->phase = PODRTT_CONNECTING_AGAIN; /* the wait goes on */
+    } else if (again) {
+        discard_probes(side);
         side->phase = PODRTT_SYN_RESENT;
     } else {
+        discard_probes(side);
         flush_floor(context->flow, context->packet->key.pod, leg);
-        begin_side(context, leg, end, PODRTT_SYN_SENT);
+        begin_side(context, leg, end, packet->flags & TCP_ACK ? PODRTT_SYN_SENT : PODRTT_CONNECTING);
         side->fin = PODRTT_FIN_NONE;
-        if (!(packet->flags & TCP_ACK))
+        if (!(packet->flags & TCP_ACK)) {
             context->flow->counted = 0;
-        else if (context->flow->side[other_leg(leg)].phase != PODRTT_UNSEEN)
+            begin_connect(context, leg, acknowledged_by);
+        } else if (context->flow->side[other_leg(leg)].phase != PODRTT_UNSEEN) {
             count_matched(context);
+        }
     }
     if (ambiguous)
         arm_slot(side, 0, acknowledged_by, TIME_UNKNOWN, tsval);
@@ -203,16 +229,49 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
         arm(context, side, 0, acknowledged_by, tsval, has_timestamps);
 }
 
-/*
- * Every request and every response is worth a probe, while of bulk data a few in a round
- * trip are enough: one for each tick of the sender's clock, or one at a time if it has
- * none. The end of a write is best, for its ACK waits for nothing that follows.
- */
-static __always_inline bool is_worth_a_probe(bool answered, bool ends_write, bool timestamps, bool new_tick)
+/* Data that lies no further beyond the oldest that is watched belongs to the same request or response; what
+ * goes on beyond is bulk. */
+#define MAX_WRITE_SPAN 65536
+
+/* The slots, as new data finds them. */
+struct slots {
+    __u32 free;    /* the first of them; PODRTT_PROBES: none */
+    bool answered; /* none is armed */
+    __u32 span;    /* how far the data lies beyond the oldest that is watched */
+};
+
+static __always_inline struct slots find_slots(const struct podrtt_side *side, __u32 end)
 {
-    if (timestamps)
-        return new_tick || (answered && ends_write);
-    return answered || ends_write;
+    struct slots slots = {.free = PODRTT_PROBES, .answered = true};
+
+    for (int i = PODRTT_PROBES - 1; i >= 0; i--) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        __u32 span = end - probe_end(probe);
+        if (!probe) {
+            slots.free = i;
+            continue;
+        }
+        slots.answered = false;
+        if (span > slots.span)
+            slots.span = span;
+    }
+    return slots;
+}
+
+/*
+ * The end of every write is worth a probe: what is acknowledged is the last segment of a request or
+ * response, in whatever number of writes and segments it came, and whatever tick of the sender's clock
+ * these share. Of bulk a few segments in a round trip are enough: one for each tick, or three at a time if
+ * there is no clock.
+ */
+static __always_inline bool is_worth_a_probe(const struct slots *slots, bool ends_write, bool timestamps,
+                                             bool new_tick)
+{
+    bool is_bulk = slots->span > MAX_WRITE_SPAN;
+
+    if (slots->answered || (ends_write && !is_bulk))
+        return !timestamps || ends_write || new_tick;
+    return timestamps ? new_tick : !is_bulk;
 }
 
 /* Data that does not follow on what was seen. While the side was quiet nobody looked at what the
@@ -228,6 +287,31 @@ static __noinline void note_jump(struct context *context, enum podrtt_leg leg)
     end_quiet(flow, leg);
 }
 
+/*
+ * Where an operator has set an interval, a side is sampled by chance, each write with the same: what comes
+ * first after a pause is slower than others, and must be taken no more often, and no less. The chance is
+ * 2^-n. It falls when two samples lie closer together than the interval, and rises when they lie four times
+ * as far, or none has come for long. It changes seldom, and by chance as well, so that it is the same for
+ * all writes of a burst.
+ */
+static __noinline bool is_chosen(struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
+{
+    __u32 random = bpf_get_prandom_u32();
+    __u32 shift = PODRTT_CHANCE_SHIFT + leg * PODRTT_CHANCE_BITS;
+    __u32 chance = flow->counted >> shift & PODRTT_MAX_CHANCE;
+    __u16 elapsed = now - flow->armed[leg];
+    bool chosen = !(random & ((1u << chance) - 1));
+    bool seldom = random >> 30 == 0; /* one in four */
+
+    if (chosen && seldom && elapsed < sample_interval && chance < PODRTT_MAX_CHANCE)
+        flow->counted += 1 << shift;
+    else if (chosen && seldom && elapsed >= 4 * sample_interval && chance)
+        flow->counted -= 1 << shift;
+    else if (!chosen && elapsed >= 32 * sample_interval && chance)
+        flow->counted -= 1 << shift; /* it was busy before */
+    return chosen;
+}
+
 /* The packet's data, or FIN. */
 static __always_inline void send_data(struct context *context, enum podrtt_leg leg)
 {
@@ -236,11 +320,13 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     bool fin = packet->flags & TCP_FIN;
     __u32 end = packet->seq + packet->length + fin;
 
-    if (unlikely(packet->seq != side->end || fin || side->phase == PODRTT_UNSEEN))
+    if (unlikely(packet->seq != side->end || fin || side->phase <= PODRTT_CONNECTING_AGAIN))
         note_jump(context, leg);
     if (fin && side->fin == PODRTT_FIN_NONE)
         side->fin = PODRTT_FIN_SENT;
-    if (side->phase == PODRTT_UNSEEN) {
+    /* Who goes on after a SYN has got its SYN-ACK, which has passed unseen. */
+    if (side->phase <= PODRTT_CONNECTING_AGAIN) {
+        discard_probes(side);
         /* It may be a retransmission; what is sent after its ACK's arrival is not. */
         begin_side(context, leg, end, PODRTT_WAITING);
         arm_slot(side, 0, end, TIME_UNKNOWN, 0);
@@ -260,23 +346,25 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
         return;
     __u16 now = clock_jiffies();
-    if ((__u16)(now - context->flow->armed[leg]) < sample_interval)
+    if (sample_interval && !is_chosen(context->flow, leg, now))
         return;
-    /* The first free slot: requests and responses, which are many, always use the same. */
-    __u32 slot = 0;
-    while (slot < PODRTT_PROBES && READ_ONCE(side->probe[slot]))
-        slot++;
-    if (slot == PODRTT_PROBES)
-        return;
-    __u32 last = side->last & ~PODRTT_TIMESTAMPS;
-    if (last >= PODRTT_PROBES) /* never; the verifier cannot know */
-        return;
-    bool answered = !READ_ONCE(side->probe[last]);
     bool ends_write = packet->flags & TCP_PSH;
+    struct slots slots = find_slots(side, end);
+    __u32 last = side->last & ~PODRTT_TIMESTAMPS;
+    if (last >= PODRTT_PROBES || (slots.free == PODRTT_PROBES && !ends_write)) /* the first: never; the
+                                                                                  verifier cannot know */
+        return;
     bool has_timestamps;
     __u32 tsval = read_tsval(context, &has_timestamps);
-    if (!is_worth_a_probe(answered, ends_write, has_timestamps, tsval != side->tsval[last]))
+    if (!is_worth_a_probe(&slots, ends_write, has_timestamps, tsval != side->tsval[last]))
         return;
+    /* The first free slot: requests and responses, which are many, always use the same. If there is none,
+     * the one armed last moves on to the end of this write. */
+    __u32 slot = slots.free;
+    if (slot == PODRTT_PROBES) {
+        swap_probe(side, last, READ_ONCE(side->probe[last]), 0);
+        slot = last;
+    }
     if (slot == 0)
         side->phase = PODRTT_SYNCED;
     context->flow->armed[leg] = now;
@@ -303,13 +391,13 @@ static __noinline struct podrtt_flow *begin_flow(const struct packet *packet, __
 static __noinline bool ends_connection(const struct packet *packet, const struct podrtt_side *sender,
                                        const struct podrtt_side *receiver)
 {
+    if (is_connecting(receiver))
+        return acknowledges_syn(packet, receiver);
     if (sender->phase != PODRTT_UNSEEN && packet->seq == sender->end)
         return true;
     if (receiver->acked && packet->seq == receiver->acked)
         return true;
-    bool opening = receiver->phase == PODRTT_SYN_SENT || receiver->phase == PODRTT_SYN_RESENT;
-    return opening && packet->flags & TCP_ACK &&
-           (packet->ack == receiver->end || packet->ack == probe_end(receiver->probe[0]));
+    return false;
 }
 
 /* Takes one segment of a flow into account; `own` is the leg that its sender's data measures.
@@ -324,6 +412,8 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
     if (unlikely(packet->flags & TCP_RST)) {
         if (!ends_connection(packet, side, &flow->side[other_leg(own)]))
             return false;
+        if (is_connecting(&flow->side[other_leg(own)]))
+            count_connect(packet->key.pod, other_leg(own), PODRTT_CONNECT_REFUSED);
         flush_floors(flow, packet->key.pod);
         return true;
     }

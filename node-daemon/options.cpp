@@ -110,9 +110,10 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
            "all have")
         ->check(CLI::Range(0u, 100'000u))
         ->capture_default_str();
-    run->add_option("--sample-interval", sample_milliseconds,
-                    "Milliseconds between two samples of one end of a connection, at least; 0: every "
-                    "request and response is measured")
+    run->add_option(
+           "--sample-interval", sample_milliseconds,
+           "About how many milliseconds lie between two samples of one end of a connection, which are "
+           "chosen by chance; 0: every request and response is measured")
         ->check(CLI::Range(0u, 1000u))
         ->capture_default_str();
     run->add_option("--max-flows", options.run.datapath.flows,

@@ -14,9 +14,8 @@ struct DatapathOptions {
     std::uint32_t flows = PODRTT_DEFAULT_FLOWS;
     std::uint32_t histograms = PODRTT_DEFAULT_HISTOGRAMS; // a power of two, at least 64
     std::uint32_t pods = PODRTT_DEFAULT_PODS;
-    // The least time between two probes that one end of a connection arms; 0: every request.
-    std::chrono::milliseconds sample_interval =
-        std::chrono::milliseconds(PODRTT_DEFAULT_SAMPLE_INTERVAL_MS);
+    // About how far the samples of one end of a connection lie apart; 0: every request is one.
+    std::chrono::milliseconds sample_interval{0};
 };
 
 // A sample interval as programs count it, rounded up.

@@ -33,8 +33,10 @@ inline constexpr Kind kinds[] = {
      "Smallest TCP round-trip time of each connection in each 10 s."},
     {PODRTT_KIND_ECHO, "echo", "icmp_rtt", "Ping", "ICMP",
      "Round-trip time between ICMP echo requests and their replies."},
+    {PODRTT_KIND_CONNECT, "connect", "tcp_connect", "Connect", "TCP",
+     "Time from a connection's first SYN to the SYN-ACK that answers it, however often the SYN was sent."},
 };
-static_assert(std::size(kinds) == PODRTT_KIND_CONNECTIONS, "all kinds before it are times");
+static_assert(std::size(kinds) == PODRTT_KINDS);
 
 struct Leg {
     podrtt_leg leg;
@@ -59,6 +61,18 @@ inline constexpr Matching matchings[] = {
     {PODRTT_MATCHING_NONE, "none"},
 };
 static_assert(std::size(matchings) == PODRTT_MATCHINGS);
+
+struct ConnectResult {
+    podrtt_connect result;
+    const char *name;
+};
+
+inline constexpr ConnectResult connect_results[] = {
+    {PODRTT_CONNECT_BEGUN, "begun"},
+    {PODRTT_CONNECT_ANSWERED, "answered"},
+    {PODRTT_CONNECT_REFUSED, "refused"},
+};
+static_assert(std::size(connect_results) == PODRTT_CONNECT_RESULTS);
 
 struct Form {
     podrtt_attach form;
@@ -126,7 +140,7 @@ constexpr bool is_in_order(const Row (&rows)[size], Number Row::*number)
 }
 static_assert(is_in_order(kinds, &Kind::kind) && is_in_order(legs, &Leg::leg) &&
               is_in_order(matchings, &Matching::matching) && is_in_order(forms, &Form::form) &&
-              is_in_order(drops, &Drop::drop));
+              is_in_order(connect_results, &ConnectResult::result) && is_in_order(drops, &Drop::drop));
 
 // Numbers from maps may be another version's.
 constexpr const Kind *find_kind(unsigned number)

@@ -159,7 +159,7 @@ def main():
     parser = argparse.ArgumentParser(prog="hack/bench datapath", description=__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="of 0.15 s for each program")
     parser.add_argument("--traffic", default="", help="only kinds whose name contains this")
-    parser.add_argument("--sample-interval", metavar="MS", default="10", help="as podrttd has it (default: 10)")
+    parser.add_argument("--sample-interval", metavar="MS", default="0", help="as podrttd has it (default: 0)")
     options = parser.parse_args()
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

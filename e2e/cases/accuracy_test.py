@@ -3,6 +3,7 @@
 and against the log of a delay line. Run by e2e/rig/isolate."""
 
 import json
+import re
 import statistics
 import subprocess
 import unittest
@@ -134,8 +135,8 @@ class AgainstTshark(unittest.TestCase):
         self.assertLess(statistics.median(apart), 80e-6)
         self.assertLess(apart[int(len(apart) * 0.99)], 1e-3)
 
-    def compare(self, name, address):
-        pod, theirs, mine = self.observe(name, "requests", address, PORT, 10, 20)
+    def compare(self, name, address, kind="requests"):
+        pod, theirs, mine = self.observe(name, kind, address, PORT, 10, 20)
         self.assertEqual(mine.keys(), theirs.keys())
         self.assertEqual({key: kind for key, (_, kind) in mine.items()},
                          {key: kind for key, (_, kind) in theirs.items()})
@@ -157,6 +158,8 @@ class AgainstTshark(unittest.TestCase):
     def test_requests_over_ipv6(self):
         self.compare("ipv6", self.far.v6)
 
+    def test_requests_in_two_writes(self):
+        self.compare("split", self.far.v4, "split")
 
     def test_bulk(self):
         """Of bulk data podrtt watches a part; each of its samples is one of tshark's."""
@@ -185,8 +188,8 @@ class WithLoss(AgainstTshark):
 
     line = {"jitter_us": 500, "loss_permille": 30}
 
-    def compare(self, name, address):
-        pod, theirs, mine = self.observe(f"{name}-lossy", "requests", address, PORT, 10, 20)
+    def compare(self, name, address, kind="requests"):
+        pod, theirs, mine = self.observe(f"{name}-lossy", kind, address, PORT, 10, 20)
         self.assertGreater(len(mine), 200)
         self.assertLessEqual(mine.keys(), theirs.keys())
         # tshark takes the first of several SYNs, podrtt the one that was answered.
@@ -201,6 +204,42 @@ class WithLoss(AgainstTshark):
         pod.delete()
 
     test_echo = None
+
+
+class ConnectsAgainstTheApplication(unittest.TestCase):
+    """Of connections whose first SYN is lost, what their wait is; the application has its own log."""
+
+    def test_connects_that_take_a_second(self):
+        daemon = Daemon("--grace-period", "1")
+        far = Peer("lossy", 230)
+        far.connect_by_delay_line(10000, LINE_LOG, lose_first_syn=True)
+        serve(in_netns(far.name), PORT)
+        run(*TRAFFIC, "ping", far.v4, 1)
+        pod = Pod(Chain(), "line", "waits").create()
+        said = pod.popen(*TRAFFIC, "connects", far.v4, PORT, 5, stdout=subprocess.PIPE, text=True).communicate(timeout=60)[0]
+        waits = [float(word) for word in said.split()]
+        self.assertGreater(min(waits), 1)
+        connect = measured(pod, "network", "connect")
+        self.assertEqual(connect["samples"], 5)
+        text = daemon.metrics()
+        label = 'namespace="line",pod="waits",leg="network"'
+        total = float(re.search(rf"^podrtt_tcp_connect_seconds_sum{{{label},[^}}]*}} (\S+)$", text, re.MULTILINE)[1])
+        print(f"five connects took {sum(waits):.4f} s, podrtt says {total:.4f} s")
+        self.assertLess(abs(total - sum(waits)), 0.05)
+        self.assertTrue(min(waits) / BUCKET < connect["p50_seconds"] < max(waits) * BUCKET)
+        for result, count in (("begun", 5), ("answered", 5), ("refused", 0)):
+            self.assertIn(f'podrtt_pod_connects_total{{{label},result="{result}"}} {count}\n', text)
+        # Nobody listens; then nobody is there.
+        for port, result in ((9, "refused"), (PORT, None)):
+            if result is None:
+                run(*in_netns(far.name, "ip", "link", "set", "eth0", "down"))
+            client = pod.popen("busybox", "nc", "-w", "2", far.v4, port, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.assertNotEqual(client.wait(30), 0)
+        text = daemon.metrics()
+        for result, count in (("begun", 7), ("answered", 5), ("refused", 1)):
+            self.assertIn(f'podrtt_pod_connects_total{{{label},result="{result}"}} {count}\n', text)
+        far.disconnect()
+        daemon.stop()
 
 
 class AgainstDelayLine(unittest.TestCase):

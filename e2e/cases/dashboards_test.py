@@ -42,6 +42,7 @@ class DashboardsTest(unittest.TestCase):
         cls.far.connect_by_delay_line(2000, "/run/line.log")
         serve(in_netns("far"), 8080)
         cls.pod = Pod(Chain(), "shop", "web").create()
+        serve(in_netns(cls.pod.netns), 8080)  # so that there are connects of both legs
         cls.send(1, 1).wait(10)  # so that there is something to scrape
         config = (ROOT / "manifests/prometheus.yml").read_text(encoding="ascii")
         OWNER.write_text("groups: [{name: owner, rules: [{record: 'namespace_workload_pod:kube_pod_owner:relabel', "
@@ -99,6 +100,7 @@ class DashboardsTest(unittest.TestCase):
                 traffic = [self.send(20, 40) for _ in range(8)]
                 traffic += [self.pod.popen(*TRAFFIC, "ping", self.far.v4, "1000", stdout=subprocess.DEVNULL)]
                 traffic += [subprocess.Popen(in_netns("far", *TRAFFIC, "ping", self.pod.v4, "1000"), stdout=subprocess.DEVNULL)]
+                traffic += [subprocess.Popen(in_netns("far", *TRAFFIC, "requests", self.pod.v4, "8080", "50", "20"))]
                 self.assertEqual({process.wait(60) for process in traffic}, {0})
                 time.sleep(2.5)  # two more scrapes
                 self.assert_all_panels_have_data()

@@ -3,12 +3,12 @@
 // A network link of known delay: a TAP device in the current network namespace and one
 // in another, with this program between them, which holds every frame for a while.
 //
-//   delay_line NETNS NEAR FAR DELAY_US LOG [JITTER_US [LOSS_PERMILLE]]
+//   delay_line NETNS NEAR FAR DELAY_US LOG [JITTER_US [LOSS_PERMILLE [LOSE_FIRST_SYN]]]
 //
 // NEAR is the TAP's name here, FAR the one in NETNS. Up to JITTER_US are added to the delay
 // of each frame, by chance, but no frame overtakes another; LOSS_PERMILLE of a thousand
-// frames are lost. Every frame is a line in LOG, so that a test can compare with what really
-// happened, not with what was asked:
+// frames are lost, and with LOSE_FIRST_SYN 1 the first SYN from each IPv4 port. Every frame is a line in
+// LOG, so that a test can compare with what really happened, not with what was asked:
 //
 //   direction in_ns out_ns version source sport destination dport seq ack length flags
 //
@@ -39,7 +39,9 @@
 #include <cstring>
 #include <ctime>
 #include <deque>
+#include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,6 +69,8 @@ struct Line {
     std::int64_t delay_ns;
     std::int64_t jitter_ns = 0;
     int loss_permille = 0;
+    bool lose_first_syn = false;
+    std::set<std::uint16_t> syns = {}; // the ports that have sent one
     std::minstd_rand random = {};
 
     std::int64_t due(std::int64_t in_ns)
@@ -160,6 +164,21 @@ void log_tcp(std::FILE *log, const Bytes &bytes)
                  total - header - tcp.th_off * std::size_t{4}, tcp.th_flags);
 }
 
+// The port that a SYN over IPv4 comes from, if the frame is one.
+std::optional<std::uint16_t> syn_port(const Bytes &bytes)
+{
+    iphdr ip;
+    tcphdr tcp;
+    if (bytes.size() < ETH_HLEN + sizeof(ip))
+        return std::nullopt;
+    std::memcpy(&ip, bytes.data() + ETH_HLEN, sizeof(ip));
+    const std::size_t header = ETH_HLEN + ip.ihl * std::size_t{4};
+    if (ip.version != 4 || ip.protocol != IPPROTO_TCP || bytes.size() < header + sizeof(tcp))
+        return std::nullopt;
+    std::memcpy(&tcp, bytes.data() + header, sizeof(tcp));
+    return tcp.syn && !tcp.ack ? std::optional(tcp.th_sport) : std::nullopt;
+}
+
 void take_in(Lane &lane, Line &line)
 {
     unsigned char buffer[65536];
@@ -168,9 +187,11 @@ void take_in(Lane &lane, Line &line)
         if (length <= 0)
             return;
         const std::int64_t in_ns = now_ns();
+        const Bytes bytes(buffer, buffer + length);
+        const auto port = line.lose_first_syn ? syn_port(bytes) : std::nullopt;
+        const bool lost = line.loses() || (port && line.syns.insert(*port).second);
         const std::int64_t before = lane.held.empty() ? 0 : lane.held.back().due_ns;
-        lane.held.push_back(
-            {Bytes(buffer, buffer + length), in_ns, std::max(before, line.due(in_ns)), line.loses()});
+        lane.held.push_back({bytes, in_ns, std::max(before, line.due(in_ns)), lost});
     }
 }
 
@@ -198,13 +219,15 @@ std::int64_t let_out(Lane &lane, std::FILE *log)
 
 int main(int argc, char **argv)
 {
-    if (argc < 6 || argc > 8) {
-        std::fprintf(stderr, "usage: delay_line NETNS NEAR FAR DELAY_US LOG [JITTER_US [LOSS_PERMILLE]]\n");
+    if (argc < 6 || argc > 9) {
+        std::fprintf(stderr, "usage: delay_line NETNS NEAR FAR DELAY_US LOG [JITTER_US [LOSS_PERMILLE "
+                             "[LOSE_FIRST_SYN]]]\n");
         return 2;
     }
     Line line = {.delay_ns = std::atoll(argv[4]) * 1000,
                  .jitter_ns = argc > 6 ? std::atoll(argv[6]) * 1000 : 0,
-                 .loss_permille = argc > 7 ? std::atoi(argv[7]) : 0};
+                 .loss_permille = argc > 7 ? std::atoi(argv[7]) : 0,
+                 .lose_first_syn = argc > 8 && std::atoi(argv[8])};
     int near = open_tap(argv[2]);
     int far = open_tap_in(argv[1], argv[3]);
     std::FILE *log = std::fopen(argv[5], "w");

@@ -3,8 +3,11 @@
 
   traffic.py serve PORT                             serves both kinds, IPv4 and IPv6
   traffic.py requests HOST PORT CONNECTIONS COUNT   short requests, COUNT on each connection
+  traffic.py split HOST PORT CONNECTIONS COUNT      the same, each request in two writes
   traffic.py paced HOST PORT CONNECTIONS SECONDS    a request on each connection in turn, one a millisecond;
                                                     prints how many
+  traffic.py connects HOST PORT COUNT               connections, one after the other; prints how long each took,
+                                                    seconds
   traffic.py parallel HOST PORT CONNECTIONS COUNT   short requests on all connections at the same time;
                                                     prints tcpi_rtt of each at its end, microseconds
   traffic.py bulk HOST PORT BYTES                   one connection that sends BYTES
@@ -58,17 +61,29 @@ def connect(host, port):
     return connection
 
 
-def ask(connection):
-    connection.sendall(REQUEST)
+def ask(connection, writes=1):
+    for part in range(writes):
+        connection.sendall(REQUEST[len(REQUEST) * part // writes:len(REQUEST) * (part + 1) // writes])
     if not receive(connection, len(RESPONSE)):
         raise ConnectionError("the server closed the connection")
 
 
-def requests(host, port, connections, count):
+def requests(host, port, connections, count, writes=1):
     for _ in range(int(connections)):
         with connect(host, port) as connection:
             for _ in range(int(count)):
-                ask(connection)
+                ask(connection, writes)
+
+
+def split(host, port, connections, count):
+    requests(host, port, connections, count, 2)
+
+
+def connects(host, port, count):
+    for _ in range(int(count)):
+        start = time.monotonic()
+        with socket.create_connection((host, int(port))):
+            print(time.monotonic() - start)
 
 
 TCPI_RTT = 68  # offset in struct tcp_info (linux/tcp.h)
@@ -141,5 +156,5 @@ def bulk(host, port, length):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "requests": requests, "parallel": parallel, "paced": paced, "bulk": bulk,
-     "ping": ping}[sys.argv[1]](*sys.argv[2:])
+    {"serve": serve, "requests": requests, "split": split, "parallel": parallel, "paced": paced, "bulk": bulk,
+     "connects": connects, "ping": ping}[sys.argv[1]](*sys.argv[2:])

@@ -62,6 +62,14 @@ Result<Other> open_other(Maps &maps, const std::filesystem::path &directory)
     return Other{std::move(*pods), std::move(*histograms), std::move(*totals), std::move(*peers)};
 }
 
+// Until layout 2 connections were counted under the number that is a kind of times now.
+std::uint8_t translate_kind(const std::string &layout, std::uint8_t kind)
+{
+    constexpr std::uint8_t connections_of_layout_2 = 4;
+    const bool is_old = layout == "v1" || layout == "v2";
+    return is_old && kind == connections_of_layout_2 ? std::uint8_t{PODRTT_KIND_CONNECTIONS} : kind;
+}
+
 // What was left out, by reason. A crash between the two steps would count one reason's twice; what it
 // counts is not a measurement, so there is no journal for it.
 Result<void> take_drops_over(const Maps &maps, const Pins &pins, const std::string &layout)
@@ -138,6 +146,7 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
             return std::unexpected(remains.error());
         podrtt_histogram_key to = key;
         to.pod = *remains;
+        to.kind = translate_kind(layout, key.kind);
         to.peer = static_cast<__u8>(other->peers.at(key.peer % PODRTT_MAX_PEERS));
         if (auto moved = move_from_layout(maps, pins, layout, key, to, histogram); !moved)
             return moved;
@@ -147,6 +156,7 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
         return std::unexpected(totals.error());
     for (const auto &[key, total] : *totals) {
         podrtt_total_key to = key;
+        to.kind = translate_kind(layout, key.kind);
         to.peer = static_cast<__u8>(other->peers.at(key.peer % PODRTT_MAX_PEERS));
         if (auto moved = move_from_layout(maps, pins, layout, key, to, total); !moved)
             return moved;

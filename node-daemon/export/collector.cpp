@@ -101,6 +101,22 @@ MetricFamily pod_flows(const Snapshot &snapshot)
     return family;
 }
 
+MetricFamily connects_family(std::string name, std::string help,
+                             const std::map<SeriesKey, podrtt_histogram> &series)
+{
+    MetricFamily family = make_family(std::move(name), std::move(help), MetricType::Counter);
+    for (const auto &[key, counts] : series) {
+        for (const auto &[result, result_name] : connect_results) {
+            ClientMetric metric;
+            metric.label = series_labels(key);
+            metric.label.push_back({"result", result_name});
+            metric.counter.value = static_cast<double>(counts.bucket[result]);
+            family.metric.push_back(std::move(metric));
+        }
+    }
+    return family;
+}
+
 // One row a pod; of several interfaces the one that is not measured.
 MetricFamily pod_attached(const Snapshot &snapshot, const AttachStates::ById &states)
 {
@@ -252,6 +268,14 @@ void Collector::collect(Exposition &exposition) const
                                             std::string(kind.help) + " Includes pods that are gone.",
                                             kind.kind, snapshot->namespace_series));
         }
+        families.push_back(connects_family(
+            "podrtt_pod_connects_total",
+            "Connections begun, by the pod (leg network) or to it (leg pod), answered, and refused.",
+            snapshot->pod_connects));
+        families.push_back(
+            connects_family("podrtt_namespace_connects_total",
+                            "The same of all pods of a namespace, those that are gone included.",
+                            snapshot->namespace_connects));
         families.push_back(pod_info(*snapshot));
         families.push_back(pod_flows(*snapshot));
         families.push_back(pod_attached(*snapshot, attach_states_.all()));

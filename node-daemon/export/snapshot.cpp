@@ -25,7 +25,11 @@ public:
     {
         snapshot_.total_entries++;
         // A total without samples is only a place that is reserved.
-        if (find_kind(key.kind) && is_exported(key) && sample_count(total))
+        if (!is_exported(key) || !sample_count(total))
+            return;
+        if (key.kind == PODRTT_KIND_CONNECTS)
+            add(snapshot_.namespace_connects[connects_key(key, key.name_space, "")], total);
+        else if (find_kind(key.kind))
             add(snapshot_.namespace_series[series_key(key, key.name_space, "")], total);
     }
 
@@ -37,7 +41,15 @@ public:
                 add_connections(snapshot_.connections[{pod.name_space, shown_name(pod)}], histogram);
             return;
         }
-        if (!find_kind(key.kind) || !is_exported(key))
+        if (!is_exported(key))
+            return;
+        if (key.kind == PODRTT_KIND_CONNECTS) {
+            if (has_series)
+                add(snapshot_.pod_connects[connects_key(key, pod.name_space, shown_name(pod))], histogram);
+            add(snapshot_.namespace_connects[connects_key(key, pod.name_space, "")], histogram);
+            return;
+        }
+        if (!find_kind(key.kind))
             return;
         if (has_series)
             add(snapshot_.pod_series[series_key(key, pod.name_space, shown_name(pod))], histogram);
@@ -66,6 +78,14 @@ private:
         std::string peer = known ? peers_[key.peer] : std::to_string(key.peer);
         return {static_cast<podrtt_kind>(key.kind), name_space, std::move(pod),
                 static_cast<podrtt_leg>(key.leg), options_.peers ? std::move(peer) : ""};
+    }
+
+    // They are not kept by peer class.
+    template <typename Key>
+    static SeriesKey connects_key(const Key &key, const char *name_space, std::string pod)
+    {
+        return {static_cast<podrtt_kind>(key.kind), name_space, std::move(pod),
+                static_cast<podrtt_leg>(key.leg), ""};
     }
 
     static void add_connections(ConnectionCounts &connections, const podrtt_histogram &counts)

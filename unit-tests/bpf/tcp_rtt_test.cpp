@@ -4,6 +4,8 @@
 // yield, no more and no fewer, by a clock that the test sets.
 #include <gtest/gtest.h>
 
+#include <cstdio>
+
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
@@ -310,10 +312,51 @@ const std::vector<Sequence> acknowledgements = {
      opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
                                   {20 * ms, data(out, 1100, 5000, 100)},
                                   {20 * ms, data(out, 1200, 5000, 100)},
-                                  {20 * ms, data(out, 1300, 5000, 100)},
-                                  {60 * ms, data(out, 1400, 5000, 100)},
+                                  {20 * ms, bulk(out, 1300, 5000, 100)},
+                                  {60 * ms, bulk(out, 1400, 5000, 100)},
                                   {70 * ms, pure_ack(in, 5000, 1500)}},
      opening},
+    {"end_of_the_last_write_is_watched_of_however_many",
+     opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
+                                  {21 * ms, data(out, 1100, 5000, 100)},
+                                  {22 * ms, data(out, 1200, 5000, 100)},
+                                  {23 * ms, data(out, 1300, 5000, 100)},
+                                  {24 * ms, data(out, 1400, 5000, 100)},
+                                  {34 * ms, data(in, 5000, 1500, 100)}},
+     opening + network(1, 10 * ms)},
+    {"request_in_two_writes_within_one_tick", // its head and its body
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 350, Timestamps{120, 700})},
+                                   {20 * ms + 32 * us, data(out, 1350, 5000, 350, Timestamps{120, 700})},
+                                   {22 * ms, data(in, 5000, 1700, 300, Timestamps{722, 120})},
+                                   {40 * ms, data(out, 1700, 5300, 350, Timestamps{140, 722})},
+                                   {40 * ms + 32 * us, data(out, 2050, 5300, 350, Timestamps{140, 722})},
+                                   {42 * ms, data(in, 5300, 2400, 300, Timestamps{742, 140})}},
+     opening + network(2, 2 * (2 * ms - 32 * us)) +
+         SamplesBy{{{PODRTT_LEG_POD, PODRTT_KIND_DATA}, {1, 18 * ms}}}},
+    {"request_of_many_segments_within_one_tick", // the last alone ends a write
+     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 1400, Timestamps{120, 700})},
+                                   {20 * ms, bulk(out, 2400, 5000, 1400, Timestamps{120, 700})},
+                                   {20 * ms, bulk(out, 3800, 5000, 1400, Timestamps{120, 700})},
+                                   {20 * ms, bulk(out, 5200, 5000, 1400, Timestamps{120, 700})},
+                                   {20 * ms + 64 * us, data(out, 6600, 5000, 400, Timestamps{120, 700})},
+                                   {22 * ms, data(in, 5000, 7000, 300, Timestamps{722, 120})}},
+     opening + network(1, 2 * ms - 64 * us)},
+    {"request_of_many_segments_over_many_ticks",
+     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 1400, Timestamps{120, 700})},
+                                   {21 * ms, bulk(out, 2400, 5000, 1400, Timestamps{121, 700})},
+                                   {22 * ms, bulk(out, 3800, 5000, 1400, Timestamps{122, 700})},
+                                   {23 * ms, bulk(out, 5200, 5000, 1400, Timestamps{123, 700})},
+                                   {24 * ms, data(out, 6600, 5000, 400, Timestamps{124, 700})},
+                                   {34 * ms, data(in, 5000, 7000, 300, Timestamps{734, 124})}},
+     opening + network(1, 10 * ms)},
+    {"writes_of_bulk_are_watched_once_a_tick", // more than 64 KiB beyond the one that is watched
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000, Timestamps{120, 700})},
+                                   {20 * ms, data(out, 82000 - 1400, 5000, 1400, Timestamps{120, 700})},
+                                   {25 * ms, data(out, 82000, 5000, 1000, Timestamps{125, 700})},
+                                   {30 * ms, pure_ack(in, 5000, 2000, Timestamps{730, 120})},
+                                   {31 * ms, pure_ack(in, 5000, 82000, Timestamps{731, 120})},
+                                   {35 * ms, pure_ack(in, 5000, 83000, Timestamps{735, 125})}},
+     opening + network(2, 20 * ms)},
     {"bulk_with_timestamps_is_watched_once_a_tick",
      opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{120, 700})},
                                    {20 * ms + 320 * us, bulk(out, 1100, 5000, 100, Timestamps{120, 700})},
@@ -334,14 +377,14 @@ const std::vector<Sequence> acknowledgements = {
                                    {20 * ms + 320 * us, data(out, 1100, 5000, 100, Timestamps{120, 700})},
                                    {20 * ms + 480 * us, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
      opening + network(2, 320 * us)},
-    {"bulk_without_timestamps_is_watched_one_at_a_time",
+    {"bulk_without_timestamps_is_watched_three_at_a_time", // so the last before a pause is, too
      opened() + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100)},
                                   {21 * ms, bulk(out, 1100, 5000, 100)},
                                   {30 * ms, pure_ack(in, 5000, 1100)},
                                   {31 * ms, pure_ack(in, 5000, 1200)},
                                   {40 * ms, bulk(out, 1200, 5000, 100)},
                                   {50 * ms, pure_ack(in, 5000, 1300)}},
-     opening + network(2, 20 * ms)},
+     opening + network(3, 30 * ms)},
     {"clock_of_timestamps_that_starts_again_is_no_hindrance",
      opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{5, 700})},
                                    {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 5})}},
@@ -700,14 +743,14 @@ TEST(Fin, SentAgainAfterItsAckDoesNotKeepTheFlow)
     EXPECT_EQ(traffic.floors(PODRTT_LEG_NETWORK), (Samples{1, 8 * ms}));
 }
 
-// Requests of 1 ms each, one every 4 ms, for 1 s.
-Samples sampled(std::uint64_t interval_ns)
+// Requests of 1 ms each, one every 4 ms.
+Samples sampled(std::uint64_t interval_ns, unsigned seconds = 1)
 {
     Traffic traffic(interval_ns);
     std::uint32_t seq = 1000;
     for (const auto &[at, packet] : opened())
         traffic.pass(at, packet);
-    for (std::uint64_t at = 1 * s; at < 2 * s; at += 4 * ms) {
+    for (std::uint64_t at = 1 * s; at < (1 + seconds) * s; at += 4 * ms) {
         traffic.pass(at, data(out, seq, 5000, 100));
         seq += 100;
         traffic.pass(at + 1 * ms, pure_ack(in, 5000, seq));
@@ -720,28 +763,75 @@ TEST(SampleInterval, OfZeroTakesEveryRequest)
     EXPECT_EQ(sampled(0), (Samples{250, 250 * ms}));
 }
 
-TEST(SampleInterval, LetsTheFirstRequestPassThatComesAfterIt)
+// Many requests, each with the time that it takes: bursts of ten after pauses, of which the first is slow.
+struct Requests {
+    std::uint64_t slow = 0, quick = 0; // that were sampled
+};
+
+Requests sampled_of_bursts(std::uint64_t interval_ns, unsigned bursts)
 {
-    EXPECT_EQ(sampled(10 * ms), (Samples{84, 84 * ms})); // one of three
-    EXPECT_EQ(sampled(12 * ms), (Samples{84, 84 * ms}));
-    EXPECT_EQ(sampled(100 * ms), (Samples{10, 10 * ms}));
+    Traffic traffic(interval_ns);
+    std::uint32_t seq = 1000;
+    for (const auto &[at, packet] : opened())
+        traffic.pass(at, packet);
+    for (unsigned burst = 0; burst < bursts; burst++) {
+        for (unsigned i = 0; i < 10; i++) {
+            const std::uint64_t at = 1 * s + burst * 100 * ms + i * 2 * ms;
+            traffic.pass(at, data(out, seq, 5000, 100));
+            seq += 100;
+            traffic.pass(at + (i == 0 ? 1024 * us : 64 * us), pure_ack(in, 5000, seq));
+        }
+    }
+    const auto samples = traffic.samples().at({PODRTT_LEG_NETWORK, PODRTT_KIND_DATA});
+    const std::uint64_t slow = (samples.sum_ns - samples.count * 64 * us) / (960 * us);
+    return {slow, samples.count - slow};
 }
 
-TEST(SampleInterval, IsNotOpenedByTheHandshake)
+// The first after a pause is one of ten, and must be one of ten samples.
+TEST(SampleInterval, ChoosesByChanceAndNotWhatComesAfterAPause)
 {
-    Traffic traffic(100 * ms);
-    auto steps = opened() + std::vector<Step>{{200 * ms, data(out, 1000, 5000, 100)},
-                                              {201 * ms, data(in, 5000, 1100, 100)},
-                                              {202 * ms, pure_ack(out, 1100, 5100)}};
-    // The same once more, within the interval of both sides.
-    steps = steps + std::vector<Step>{{203 * ms, data(out, 1100, 5100, 100)},
-                                      {204 * ms, data(in, 5100, 1200, 100)},
-                                      {205 * ms, pure_ack(out, 1200, 5200)}};
-    for (const auto &[at, packet] : steps)
+    const Requests all = sampled_of_bursts(0, 100);
+    EXPECT_EQ(all.slow, 100u);
+    EXPECT_EQ(all.quick, 900u);
+    const Requests chosen = sampled_of_bursts(20 * ms, 4000);
+    const double share = static_cast<double>(chosen.slow) / static_cast<double>(chosen.slow + chosen.quick);
+    std::printf("%lu of %lu samples are of those after a pause\n", chosen.slow, chosen.slow + chosen.quick);
+    EXPECT_GT(chosen.slow + chosen.quick, 1000u);
+    EXPECT_GT(share, 0.07);
+    EXPECT_LT(share, 0.13);
+}
+
+TEST(SampleInterval, SaysHowManySamplesThereAreAbout)
+{
+    for (const auto &[interval, expected] : {std::pair(10 * ms, 100u), std::pair(100 * ms, 10u)}) {
+        const double a_second = static_cast<double>(sampled(interval, 20).count) / 20;
+        EXPECT_GT(a_second, expected / 8.0) << interval / ms << " ms";
+        EXPECT_LT(a_second, expected * 2.0) << interval / ms << " ms";
+    }
+}
+
+// A connection that was busy and asks seldom now is sampled again before long.
+TEST(SampleInterval, OfABusyConnectionDoesNotLastWhenItIsNoLongerBusy)
+{
+    Traffic traffic(10 * ms);
+    std::uint32_t seq = 1000;
+    for (const auto &[at, packet] : opened())
         traffic.pass(at, packet);
-    auto expected = opening + network(1, 1 * ms);
-    expected[{PODRTT_LEG_POD, PODRTT_KIND_DATA}] = {1, 1 * ms};
-    EXPECT_EQ(traffic.samples(), expected);
+    const auto ask = [&](std::uint64_t at) {
+        traffic.pass(at, data(out, seq, 5000, 100));
+        seq += 100;
+        traffic.pass(at + 64 * us, pure_ack(in, 5000, seq));
+    };
+    const auto count = [&traffic] {
+        return traffic.samples()[{PODRTT_LEG_NETWORK, PODRTT_KIND_DATA}].count;
+    };
+    for (int i = 0; i < 20000; i++)
+        ask(1 * s + i * 100 * us);
+    const auto busy = count();
+    EXPECT_LT(busy, 2000u);
+    for (int i = 0; i < 50; i++)
+        ask(10 * s + i * s);
+    EXPECT_GE(count() - busy, 20u);
 }
 
 class Floor : public testing::Test

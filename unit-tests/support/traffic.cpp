@@ -88,7 +88,8 @@ SamplesBy Traffic::samples() const
 {
     SamplesBy samples;
     for (const auto &[key, histogram] : histograms())
-        if (key.kind != PODRTT_KIND_FLOOR && key.kind != PODRTT_KIND_CONNECTIONS)
+        if (key.kind == PODRTT_KIND_DATA || key.kind == PODRTT_KIND_HANDSHAKE ||
+            key.kind == PODRTT_KIND_ECHO)
             samples[{static_cast<podrtt_leg>(key.leg), static_cast<podrtt_kind>(key.kind)}] = {
                 sample_count(histogram), histogram.sum};
     return samples;
@@ -96,10 +97,24 @@ SamplesBy Traffic::samples() const
 
 Samples Traffic::floors(podrtt_leg leg) const
 {
+    return waits(PODRTT_KIND_FLOOR, leg);
+}
+
+Samples Traffic::waits(podrtt_kind kind, podrtt_leg leg) const
+{
     for (const auto &[key, histogram] : histograms())
-        if (key.leg == leg && key.kind == PODRTT_KIND_FLOOR)
+        if (key.leg == leg && key.kind == kind)
             return {sample_count(histogram), histogram.sum};
     return {};
+}
+
+std::array<std::uint64_t, PODRTT_CONNECT_RESULTS> Traffic::connects(podrtt_leg leg) const
+{
+    std::array<std::uint64_t, PODRTT_CONNECT_RESULTS> counts = {};
+    for (const auto &[key, histogram] : histograms())
+        if (key.leg == leg && key.kind == PODRTT_KIND_CONNECTS)
+            std::copy_n(histogram.bucket, counts.size(), counts.begin());
+    return counts;
 }
 
 std::array<std::uint64_t, PODRTT_MATCHINGS> Traffic::connections() const

@@ -47,7 +47,9 @@ public:
     void pass(std::uint64_t at_ns, const Packet &packet) { pass(at_ns, packet.way, packet.build()); }
     void pass(std::uint64_t at_ns, Way way, const Bytes &bytes);
 
-    SamplesBy samples() const; // of all kinds but floors
+    SamplesBy samples() const; // of round trips, but floors
+    Samples waits(podrtt_kind kind, podrtt_leg leg) const;
+    std::array<std::uint64_t, PODRTT_CONNECT_RESULTS> connects(podrtt_leg leg) const;
     Samples floors(podrtt_leg leg) const;
     std::array<std::uint64_t, PODRTT_MATCHINGS> connections() const;
     std::uint64_t drops(podrtt_drop reason) const;

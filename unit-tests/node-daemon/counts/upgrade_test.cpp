@@ -73,6 +73,25 @@ TEST_F(Upgrading, TakesPodsAndSamplesOver)
     EXPECT_TRUE(other_layouts(pins_).empty());
 }
 
+// What is a count there is a kind of times here.
+TEST_F(Upgrading, KnowsConnectionsOfLayout2)
+{
+    constexpr auto old_number = static_cast<podrtt_kind>(4);
+    maps_.reset();
+    auto histograms = HistogramTable::open(pins_.of_layout(layout) / PODRTT_MAP_HISTOGRAMS);
+    ASSERT_TRUE(histograms);
+    ASSERT_TRUE(
+        histograms->update(key(5, PODRTT_LEG_NETWORK, old_number), samples(6, PODRTT_MATCHING_SEQUENCE)));
+    std::filesystem::rename(pins_.of_layout(layout), pins_.of_layout("v2"));
+    open();
+    ASSERT_TRUE(take_pods_over(*maps_, pins_, "v2"));
+    ASSERT_TRUE(take_samples_over(*maps_, pins_, "v2"));
+    auto snapshot = Snapshot::take(*maps_);
+    EXPECT_EQ(snapshot->connections[(PodName{"shop", "web"})][PODRTT_MATCHING_SEQUENCE], 6u);
+    for (const auto &[series, histogram] : snapshot->pod_series)
+        EXPECT_NE(series.kind, PODRTT_KIND_CONNECT);
+}
+
 TEST_F(Upgrading, AddsToWhatIsThere)
 {
     ASSERT_TRUE(pins_.count(PODRTT_DROP_STALE));

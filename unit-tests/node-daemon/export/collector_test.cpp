@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "node-daemon/counts/peer_classes.h"
+#include "node-daemon/counts/retirement.h"
 #include "unit-tests/support/pinned_maps.h"
 
 namespace podrtt
@@ -184,6 +185,28 @@ TEST_F(Metrics, CountConnectionsByMatching)
     EXPECT_THAT(text(), HasSubstr(series + "sequence\"} 0\n"));
     EXPECT_THAT(text(), HasSubstr(series + "none\"} 2\n"));
     EXPECT_THAT(text(), Not(HasSubstr("_bucket")));
+}
+
+TEST_F(Metrics, CountWhatBecomesOfConnects)
+{
+    podrtt_histogram counts = {};
+    counts.bucket[PODRTT_CONNECT_BEGUN] = 7;
+    counts.bucket[PODRTT_CONNECT_ANSWERED] = 5;
+    counts.bucket[PODRTT_CONNECT_REFUSED] = 1;
+    ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD, PODRTT_KIND_CONNECTS), counts));
+    ASSERT_TRUE(maps_->totals.update(
+        total_key(pod("shop", "gone"), key(4, PODRTT_LEG_POD, PODRTT_KIND_CONNECTS)), counts));
+    const std::string all = text();
+    for (const auto &[result, of_pod, of_namespace] :
+         {std::tuple("begun", 7, 14), std::tuple("answered", 5, 10), std::tuple("refused", 1, 2)}) {
+        const std::string labels = "leg=\"pod\",result=\"" + std::string(result) + "\"} ";
+        EXPECT_THAT(all, HasSubstr("podrtt_pod_connects_total{namespace=\"shop\",pod=\"web-0\"," + labels +
+                                   std::to_string(of_pod) + "\n"));
+        EXPECT_THAT(all, HasSubstr("podrtt_namespace_connects_total{namespace=\"shop\"," + labels +
+                                   std::to_string(of_namespace) + "\n"));
+    }
+    EXPECT_THAT(all, Not(HasSubstr("_bucket")));
 }
 
 TEST_F(Metrics, OfEchoAreAFamilyOfTheirOwn)
