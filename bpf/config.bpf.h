@@ -12,6 +12,9 @@
 /* About how far the samples of one side lie apart, jiffies; 0: every write is one. */
 const volatile __u16 sample_interval;
 
+/* How far samples of bulk lie apart at least, jiffies. */
+const volatile __u16 bulk_interval = 10;
+
 /* The entries of `histograms`, a power of two. */
 const volatile __u32 histogram_places = PODRTT_DEFAULT_HISTOGRAMS;
 

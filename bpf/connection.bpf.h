@@ -51,7 +51,7 @@ static __noinline void note_one_way(struct context *context, enum podrtt_leg uns
     const struct podrtt_side *own = &context->flow->side[other_leg(unseen)];
 
     if (unseen == PODRTT_LEG_POD && has_sent_syn(own) && !(context->packet->flags & TCP_SYN) &&
-        !context->flow->side[unseen].packets)
+        !context->flow->side[unseen].sent)
         count_flow(context, PODRTT_MATCHING_NONE);
 }
 

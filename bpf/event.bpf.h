@@ -35,8 +35,9 @@ static __noinline void report_sample(struct context *context, enum podrtt_leg le
     event->rtt = (__u64)sample * PODRTT_TIME_UNIT_NS;
     event->min_rtt = (__u64)flow->side[leg].min_rtt * PODRTT_TIME_UNIT_NS;
     for (int i = 0; i < PODRTT_LEGS; i++) {
-        event->bytes[i] = flow->side[i].bytes;
-        event->packets[i] = flow->side[i].packets;
+        __u64 sent = flow->side[i].sent;
+        event->bytes[i] = sent & ((1ull << PODRTT_PACKETS_SHIFT) - 1);
+        event->packets[i] = sent >> PODRTT_PACKETS_SHIFT;
     }
     __builtin_memcpy(&event->flow, &context->packet->key, sizeof(event->flow));
     event->ack = context->packet->ack;

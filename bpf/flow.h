@@ -23,7 +23,10 @@
 #define PODRTT_ERA_SHIFT 35
 #define PODRTT_STALE_ERAS 3
 
-#define PODRTT_TIMESTAMPS 0x80 /* in podrtt_side.last */
+/* In podrtt_side.last: */
+#define PODRTT_TIMESTAMPS 0x80
+#define PODRTT_SPOKEN 0x40 /* the other end has said something since a slot was armed */
+#define PODRTT_SLOT 0x3f
 
 /* A floor window is 149 ticks of 2^26 ns: 10 s. */
 #define PODRTT_FLOOR_TICK_SHIFT 26
@@ -41,18 +44,19 @@
  */
 struct podrtt_side {
     __u64 probe[PODRTT_PROBES];
-    __u64 bytes;                /* of payload sent, as seen at the veth */
+    __u64 sent;                 /* as seen at the veth: packets << 40 | bytes of payload; both wrap */
     __u32 tsval[PODRTT_PROBES]; /* TSval (RFC 7323) of the segment that armed the slot */
     __u32 end;                  /* sequence number after the last byte seen */
     __u32 acked;                /* the last acknowledgement number sent */
-    __u32 packets;              /* sent, as seen at the veth: a GSO packet is one; wraps */
+    __u32 turn;                 /* where what the side sends now began: sequence number */
     __u32 min_rtt;              /* of the leg, units of 32 ns; 0: no sample yet */
     __u8 phase;                 /* enum podrtt_phase */
-    __u8 last; /* the slot armed last; with PODRTT_TIMESTAMPS if that segment carried timestamps */
+    __u8 last; /* the slot armed last; with PODRTT_TIMESTAMPS if that segment carried timestamps, and … */
     __u8 era;  /* of the clock when a slot was armed last: see below */
     __u8 fin;  /* enum podrtt_fin */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_side, PODRTT_CACHE_LINE);
+#define PODRTT_PACKETS_SHIFT 40 /* of podrtt_side.sent: 1 TiB; a GSO packet is one */
 
 enum podrtt_phase {
     PODRTT_UNSEEN, /* no data yet: `end` means nothing */
@@ -79,7 +83,7 @@ struct podrtt_flow {
     struct podrtt_flow_key key; /* see the states of a place, below */
     __u64 floor[PODRTT_LEGS];   /* smallest sample of the window << 32 | the window's first tick */
     __u8 peer;                  /* peer class */
-    __u8 counted;               /* enum podrtt_counted, and two chances */
+    __u8 counted;               /* enum podrtt_counted, and more for each leg */
     __u8 quiet[PODRTT_LEGS];    /* 1: no acknowledgement of this side's data is waited for */
     __u16 armed[PODRTT_LEGS]; /* when a side's data last armed a probe, jiffies; wraps after 65 s or more */
     struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */
@@ -111,9 +115,9 @@ enum podrtt_counted {
     PODRTT_COUNTED_ONE_WAY = 2,
 };
 
-/* Above them, for each leg: the chance of a write to be sampled, n of 2^-n; where there is an interval. */
-#define PODRTT_CHANCE_SHIFT 2
-#define PODRTT_CHANCE_BITS 3
-#define PODRTT_MAX_CHANCE 7
+/* Above them, for each leg, where there is an interval, the chance of a write to be sampled, n of 2^-n;
+ * else how many slots more than one were armed in a jiffy, while the other end said nothing. */
+#define PODRTT_LEG_SHIFT(leg) (2 + 3 * (leg))
+#define PODRTT_LEG_MAX 7
 
 #endif

@@ -65,7 +65,7 @@ static __noinline void process_echo(struct __sk_buff *skb, struct packet *packet
         context.flow = create_flow(&packet->key, hash, find_peer(packet));
     if (!context.flow)
         return;
-    context.flow->side[own].packets++;
+    context.flow->side[own].sent += 1ull << PODRTT_PACKETS_SHIFT;
     if (packet->flags & ECHO_REQUEST)
         send_echo(&context, own);
     else

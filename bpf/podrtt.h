@@ -293,8 +293,9 @@ struct podrtt_event {
     __u64 time;       /* CLOCK_MONOTONIC, nanoseconds */
     __u64 rtt;        /* nanoseconds */
     __u64 min_rtt;    /* of this flow and leg so far, nanoseconds */
-    __u64 bytes[2];   /* as in struct podrtt_side, this packet included; indexed as sides are */
-    __u32 packets[2]; /* the same */
+    __u64 bytes[2];   /* of payload sent by each side, this packet included; indexed as sides are; wraps at
+                         2^40 */
+    __u32 packets[2]; /* the same of packets; wraps at 2^24 */
     struct podrtt_flow_key flow;
     __u32 ack; /* number of the acknowledgement that ended the round trip; host byte order */
     __u8 leg;

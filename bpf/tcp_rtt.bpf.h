@@ -137,8 +137,11 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
         return;
     }
 
-    if (side->fin == PODRTT_FIN_SENT && behind == 0)
-        side->fin = PODRTT_FIN_ACKED;
+    if (behind == 0) { /* all that was sent has arrived */
+        side->turn = ack;
+        if (side->fin == PODRTT_FIN_SENT)
+            side->fin = PODRTT_FIN_ACKED;
+    }
 
     int hit = -1;
     __u32 hit_time = 0;
@@ -188,6 +191,7 @@ static __always_inline void begin_side(struct context *context, enum podrtt_leg 
     struct podrtt_side *side = &context->flow->side[leg];
 
     side->end = end;
+    side->turn = end;
     side->phase = phase;
     context->flow->side[other_leg(leg)].acked = context->packet->seq;
 }
@@ -229,49 +233,22 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
         arm(context, side, 0, acknowledged_by, tsval, has_timestamps);
 }
 
-/* Data that lies no further beyond the oldest that is watched belongs to the same request or response; what
- * goes on beyond is bulk. */
-#define MAX_WRITE_SPAN 65536
-
-/* The slots, as new data finds them. */
-struct slots {
-    __u32 free;    /* the first of them; PODRTT_PROBES: none */
-    bool answered; /* none is armed */
-    __u32 span;    /* how far the data lies beyond the oldest that is watched */
-};
-
-static __always_inline struct slots find_slots(const struct podrtt_side *side, __u32 end)
-{
-    struct slots slots = {.free = PODRTT_PROBES, .answered = true};
-
-    for (int i = PODRTT_PROBES - 1; i >= 0; i--) {
-        __u64 probe = READ_ONCE(side->probe[i]);
-        __u32 span = end - probe_end(probe);
-        if (!probe) {
-            slots.free = i;
-            continue;
-        }
-        slots.answered = false;
-        if (span > slots.span)
-            slots.span = span;
-    }
-    return slots;
-}
+/* What a side sends before the other end says something again, or has acknowledged all of it, is a request,
+ * a response or a message, up to this many bytes; what goes on beyond is bulk. */
+#define MAX_WRITE 65536
 
 /*
  * The end of every write is worth a probe: what is acknowledged is the last segment of a request or
  * response, in whatever number of writes and segments it came, and whatever tick of the sender's clock
- * these share. Of bulk a few segments in a round trip are enough: one for each tick, or three at a time if
- * there is no clock.
+ * these share. Of bulk a few segments a second are enough: the first of a tick, or one at a time if there
+ * is no clock.
  */
-static __always_inline bool is_worth_a_probe(const struct slots *slots, bool ends_write, bool timestamps,
+static __always_inline bool is_worth_a_probe(bool bulk, bool answered, bool ends_write, bool timestamps,
                                              bool new_tick)
 {
-    bool is_bulk = slots->span > MAX_WRITE_SPAN;
-
-    if (slots->answered || (ends_write && !is_bulk))
-        return !timestamps || ends_write || new_tick;
-    return timestamps ? new_tick : !is_bulk;
+    if (timestamps)
+        return new_tick || (ends_write && (answered || !bulk));
+    return answered || ends_write || !bulk;
 }
 
 /* Data that does not follow on what was seen. While the side was quiet nobody looked at what the
@@ -297,19 +274,48 @@ static __noinline void note_jump(struct context *context, enum podrtt_leg leg)
 static __noinline bool is_chosen(struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
 {
     __u32 random = bpf_get_prandom_u32();
-    __u32 shift = PODRTT_CHANCE_SHIFT + leg * PODRTT_CHANCE_BITS;
-    __u32 chance = flow->counted >> shift & PODRTT_MAX_CHANCE;
+    __u32 shift = PODRTT_LEG_SHIFT(leg);
+    __u32 chance = flow->counted >> shift & PODRTT_LEG_MAX;
     __u16 elapsed = now - flow->armed[leg];
     bool chosen = !(random & ((1u << chance) - 1));
     bool seldom = random >> 30 == 0; /* one in four */
 
-    if (chosen && seldom && elapsed < sample_interval && chance < PODRTT_MAX_CHANCE)
+    if (chosen && seldom && elapsed < sample_interval && chance < PODRTT_LEG_MAX)
         flow->counted += 1 << shift;
     else if (chosen && seldom && elapsed >= 4 * sample_interval && chance)
         flow->counted -= 1 << shift;
     else if (!chosen && elapsed >= 32 * sample_interval && chance)
         flow->counted -= 1 << shift; /* it was busy before */
     return chosen;
+}
+
+/* A side that speaks alone is watched a few times in a jiffy; one that asks or answers, each time. */
+static __always_inline bool is_frequent(const struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
+{
+    return flow->armed[leg] == now && !(flow->side[leg].last & PODRTT_SPOKEN) &&
+           (flow->counted >> PODRTT_LEG_SHIFT(leg) & PODRTT_LEG_MAX) == PODRTT_LEG_MAX;
+}
+
+/* Before a slot is armed. */
+static __always_inline void note_frequency(struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
+{
+    __u32 shift = PODRTT_LEG_SHIFT(leg);
+
+    if (flow->armed[leg] == now && !(flow->side[leg].last & PODRTT_SPOKEN)) {
+        if ((flow->counted >> shift & PODRTT_LEG_MAX) < PODRTT_LEG_MAX)
+            flow->counted += 1 << shift;
+    } else if (flow->counted >> shift & PODRTT_LEG_MAX) {
+        flow->counted &= ~(PODRTT_LEG_MAX << shift);
+    }
+}
+
+/* The slot armed last; PODRTT_PROBES or more never, which the verifier cannot know. */
+static __always_inline __u32 last_slot(const struct podrtt_side *side)
+{
+    __u32 last = side->last & PODRTT_SLOT;
+
+    barrier_var(last); /* so that what is compared is what is used */
+    return last;
 }
 
 /* The packet's data, or FIN. */
@@ -346,27 +352,36 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
         return;
     __u16 now = clock_jiffies();
-    if (sample_interval && !is_chosen(context->flow, leg, now))
+    bool bulk = end - side->turn > MAX_WRITE;
+    if (bulk && (__u16)(now - context->flow->armed[leg]) < bulk_interval)
         return;
+    if (sample_interval ? !is_chosen(context->flow, leg, now) : is_frequent(context->flow, leg, now))
+        return;
+    /* The first free slot: requests and responses, which are many, always use the same. */
+    __u32 slot = 0;
+    while (slot < PODRTT_PROBES && READ_ONCE(side->probe[slot]))
+        slot++;
     bool ends_write = packet->flags & TCP_PSH;
-    struct slots slots = find_slots(side, end);
-    __u32 last = side->last & ~PODRTT_TIMESTAMPS;
-    if (last >= PODRTT_PROBES || (slots.free == PODRTT_PROBES && !ends_write)) /* the first: never; the
-                                                                                  verifier cannot know */
+    __u32 last = last_slot(side);
+    if (last >= PODRTT_PROBES)
         return;
+    bool answered = !READ_ONCE(side->probe[last]);
+    __u32 last_tsval = READ_ONCE(side->tsval[last]);
     bool has_timestamps;
     __u32 tsval = read_tsval(context, &has_timestamps);
-    if (!is_worth_a_probe(&slots, ends_write, has_timestamps, tsval != side->tsval[last]))
+    if (!is_worth_a_probe(bulk, answered, ends_write, has_timestamps, tsval != last_tsval))
         return;
-    /* The first free slot: requests and responses, which are many, always use the same. If there is none,
-     * the one armed last moves on to the end of this write. */
-    __u32 slot = slots.free;
     if (slot == PODRTT_PROBES) {
-        swap_probe(side, last, READ_ONCE(side->probe[last]), 0);
-        slot = last;
+        /* The one armed last moves on to the end of this write. */
+        slot = last_slot(side);
+        if (bulk || !ends_write || slot >= PODRTT_PROBES)
+            return;
+        swap_probe(side, slot, READ_ONCE(side->probe[slot]), 0);
     }
     if (slot == 0)
         side->phase = PODRTT_SYNCED;
+    if (!sample_interval)
+        note_frequency(context->flow, leg, now);
     context->flow->armed[leg] = now;
     end_quiet(context->flow, leg);
     arm(context, side, slot, end, tsval, has_timestamps);
@@ -407,8 +422,7 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
 {
     struct context context = {.skb = skb, .packet = packet, .flow = flow};
     struct podrtt_side *side = &flow->side[own];
-    side->bytes += packet->length;
-    side->packets++;
+    side->sent += (1ull << PODRTT_PACKETS_SHIFT) + packet->length;
     if (unlikely(packet->flags & TCP_RST)) {
         if (!ends_connection(packet, side, &flow->side[other_leg(own)]))
             return false;
@@ -421,6 +435,8 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
      * which the other CPU writes, is left alone then. */
     if (packet->flags & TCP_ACK && packet->ack != side->acked) {
         side->acked = packet->ack;
+        side->turn = side->end;
+        side->last |= PODRTT_SPOKEN;
         if (!READ_ONCE(flow->quiet[other_leg(own)]))
             acknowledge(&context, other_leg(own));
     }

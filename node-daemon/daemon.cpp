@@ -113,18 +113,49 @@ std::uint64_t missed_adds(const Maps &maps)
     return maps.dropped(PODRTT_DROP_ADD_FAILED) + maps.dropped(PODRTT_DROP_ADD_LATE);
 }
 
-void reload_peers(Maps &maps, const ReadOptions &read_options, spdlog::logger &log)
+// The peer classes as they are told, and the node's own addresses, which come and go.
+class PeersInForce
 {
-    auto options = read_options();
-    if (!options) {
-        log.error("the peer classes stay as they were");
-        return;
+public:
+    PeersInForce(Maps &maps, const RunOptions &options)
+        : maps_(maps), told_(options.peers), node_(options.node_peer)
+    {
     }
-    if (auto set = set_peers(maps, options->peers); !set)
-        log.error("{}", set.error().message());
-    else
-        log.info("read the peer classes again: {} prefixes", options->peers.size());
-}
+
+    // Where a prefix is told, too, that name counts.
+    Result<void> update()
+    {
+        auto wanted = node_ ? node_peers() : std::vector<PeerPrefix>();
+        wanted.insert(wanted.end(), told_.begin(), told_.end());
+        if (wanted == in_force_)
+            return {};
+        auto set = set_peers(maps_, wanted);
+        if (set)
+            in_force_ = std::move(wanted);
+        return set;
+    }
+
+    void reload(const ReadOptions &read_options, spdlog::logger &log)
+    {
+        auto options = read_options();
+        if (!options) {
+            log.error("the peer classes stay as they were");
+            return;
+        }
+        told_ = options->peers;
+        node_ = options->node_peer;
+        if (auto updated = update(); !updated)
+            log.error("{}", updated.error().message());
+        else
+            log.info("read the peer classes again: {} prefixes", in_force_.size());
+    }
+
+private:
+    Maps &maps_;
+    std::vector<PeerPrefix> told_;
+    bool node_;
+    std::vector<PeerPrefix> in_force_;
+};
 
 } // namespace
 
@@ -157,7 +188,8 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
         return std::unexpected(pin_keeper.error());
     if (auto finished = finish_interrupted_move(*maps, pins); !finished)
         return finished;
-    if (auto set = set_peers(*maps, options.peers); !set)
+    PeersInForce peers(*maps, options);
+    if (auto set = peers.update(); !set)
         return set;
     if (auto set = set_settings(*maps, options); !set)
         return set;
@@ -214,13 +246,15 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
                 upgrade.finish();
             health.beat(now);
             routes.forget_old_answers();
+            if (auto updated = peers.update(); !updated)
+                log->error("{}", updated.error().message());
             next = now + reconcile_interval;
         }
         auto signal = wait_for_signal(*signals, events->fd(), next);
         if (!signal)
             return std::unexpected(signal.error());
         if (*signal == SIGHUP) {
-            reload_peers(*maps, read_options, *log);
+            peers.reload(read_options, *log);
         } else if (*signal) {
             log->info("ended by {}; pods are still measured", strsignal(*signal));
             return {};

@@ -25,6 +25,7 @@ struct RunOptions {
     std::string listen = "127.0.0.1:9435"; // HOST:PORT
     DatapathOptions datapath;
     std::vector<PeerPrefix> peers; // the default ones first
+    bool node_peer = true;         // the node's addresses are a class of their own
     std::chrono::seconds grace_period{300};
     std::filesystem::path cni_cache = "/var/lib/cni/results"; // libcni's
     bool icmp = false;

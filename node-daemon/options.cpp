@@ -103,6 +103,8 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     run->add_option("--leg", leg, "both, or the one leg whose histograms are on /metrics: network or pod")
         ->check(CLI::IsMember({"both", "network", "pod"}))
         ->capture_default_str();
+    run->add_flag("!--no-node-peer", options.run.node_peer,
+                  "No peer class \"node\" for the node's own addresses, from which probes come");
     run->add_flag("--no-peers", no_peers, "Sum peer classes up on /metrics, without the label peer");
     run->add_option(
            "--max-pods", options.run.series.max_pods,

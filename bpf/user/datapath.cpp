@@ -21,6 +21,9 @@ namespace podrtt
 namespace
 {
 
+// One sample of bulk says no more than a hundred.
+constexpr std::chrono::milliseconds bulk_interval{10};
+
 using Skeleton = Handle<podrtt_bpf, podrtt_bpf__destroy>;
 
 // libbpf's and the verifier's words, kept for the error message.
@@ -137,6 +140,7 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
     skeleton->rodata->flow_sets = sets;
     skeleton->rodata->histogram_places = bpf_map__max_entries(skeleton->maps.histograms);
     skeleton->rodata->sample_interval = to_jiffies(wanted.sample_interval, jiffy());
+    skeleton->rodata->bulk_interval = to_jiffies(bulk_interval, jiffy());
 
     if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {
         auto failed = libbpf_failure("load BPF object, pinned below", directory, -error);

@@ -164,7 +164,7 @@ class AgainstTshark(unittest.TestCase):
     def test_bulk(self):
         """Of bulk data podrtt watches a part; each of its samples is one of tshark's."""
         pod, theirs, mine = self.observe("bulk", "bulk", self.far.v4, PORT, 20_000_000)
-        self.assertGreater(len(mine), 20)
+        self.assertGreater(len(mine), 5)
         self.assertLessEqual(mine.keys(), theirs.keys())
         self.assert_close(mine, theirs)
         pod.delete()

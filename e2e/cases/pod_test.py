@@ -9,7 +9,8 @@ import time
 import unittest
 
 import node
-from node import BIN, PINS, Chain, Daemon, Pod, filters, near_server, requests, run, samples, top, wait_until
+from node import (BIN, PINS, TRAFFIC, Chain, Daemon, Pod, filters, in_netns, near_server, requests, run, samples, serve, top,
+                  wait_until)
 
 PORT = 8080
 
@@ -258,6 +259,21 @@ class DaemonTest(unittest.TestCase):
         wait_until(lambda: row not in second.metrics(), "the second daemon takes the pod over", 60)
         second.stop()
         pod.delete()
+
+    def test_probes_of_the_node_are_a_class_of_their_own(self):
+        for options, peer in (((), "node"), (("--no-node-peer",), "private")):
+            daemon = Daemon("--grace-period", "1", *options)
+            pod = Pod(Chain(), "shop", f"probed-by-{peer}").create()
+            time.sleep(4)  # the address of the veth's host end is one of the node's from the next pass on
+            server = serve(in_netns(pod.netns), PORT)
+            run(*TRAFFIC, "requests", pod.v4, PORT, 3, 2)  # as kubelet does
+            requests(pod, NEAR.v4, PORT, 4, 2)
+            text = daemon.metrics()
+            for leg, of, count in (("pod", peer, 3), ("network", "private", 4)):
+                self.assertRegex(text, rf'podrtt_tcp_connect_seconds_count{{namespace="shop",pod="{pod.name}",leg="{leg}",peer="{of}"}} {count}\n')
+            server.kill()
+            pod.delete()
+            daemon.stop()
 
     def test_port_that_is_taken_is_named(self):
         daemon = Daemon("--grace-period", "1")

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/counts/peer_classes.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <netlink/addr.h>
 #include <sys/socket.h>
 
@@ -18,10 +22,37 @@ namespace
 {
 
 using Address = Handle<nl_addr, nl_addr_put>;
+using Interfaces = Handle<ifaddrs, freeifaddrs>;
 
 constexpr const char *internet = "internet";
 constexpr std::array<std::uint8_t, 12> v4_mapped_prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 constexpr unsigned v4_mapped_bits = 96;
+
+const in_addr &ipv4_of(const sockaddr &address)
+{
+    return reinterpret_cast<const sockaddr_in &>(address).sin_addr;
+}
+
+const in6_addr &ipv6_of(const sockaddr &address)
+{
+    return reinterpret_cast<const sockaddr_in6 &>(address).sin6_addr;
+}
+
+const void *address_of(const sockaddr &address)
+{
+    return address.sa_family == AF_INET ? static_cast<const void *>(&ipv4_of(address)) : &ipv6_of(address);
+}
+
+// Loopback and link-local addresses say nothing of who has them.
+bool is_of_the_node(const sockaddr &address)
+{
+    if (address.sa_family == AF_INET) {
+        const std::uint32_t ip = ntohl(ipv4_of(address).s_addr);
+        return ip >> 24 != IN_LOOPBACKNET && ip >> 16 != 0xa9fe; // 169.254.0.0/16
+    }
+    return address.sa_family == AF_INET6 && !IN6_IS_ADDR_LOOPBACK(&ipv6_of(address)) &&
+           !IN6_IS_ADDR_LINKLOCAL(&ipv6_of(address));
+}
 
 bool is_class_name(const std::string &name)
 {
@@ -97,6 +128,32 @@ std::vector<PeerPrefix> default_peers()
     for (const char *cidr : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
                              "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128"})
         prefixes.push_back(*parse_peer(std::string("private=") + cidr));
+    return prefixes;
+}
+
+bool PeerPrefix::operator==(const PeerPrefix &other) const
+{
+    return name == other.name && order(key) == order(other.key);
+}
+
+std::vector<PeerPrefix> node_peers()
+{
+    std::vector<PeerPrefix> prefixes;
+    ifaddrs *found = nullptr;
+    if (getifaddrs(&found) != 0)
+        return prefixes;
+    const Interfaces interfaces(found);
+    for (const ifaddrs *at = found; at; at = at->ifa_next) {
+        const bool holds_only =
+            at->ifa_flags & IFF_NOARP && !(at->ifa_flags & (IFF_LOOPBACK | IFF_POINTOPOINT));
+        char text[INET6_ADDRSTRLEN] = "";
+        if (!at->ifa_addr || holds_only || !is_of_the_node(*at->ifa_addr) ||
+            !inet_ntop(at->ifa_addr->sa_family, address_of(*at->ifa_addr), text, sizeof(text)))
+            continue;
+        if (auto prefix = parse_peer(std::string("node=") + text);
+            prefix && std::ranges::find(prefixes, *prefix) == prefixes.end())
+            prefixes.push_back(std::move(*prefix));
+    }
     return prefixes;
 }
 

@@ -15,6 +15,8 @@ namespace podrtt
 struct PeerPrefix {
     std::string name;    // of the class
     podrtt_peer_key key; // the prefix that belongs to it
+
+    bool operator==(const PeerPrefix &other) const;
 };
 
 // "NAME=CIDR", IPv4 or IPv6. Bits beyond the prefix must be zero.
@@ -23,6 +25,11 @@ Result<PeerPrefix> parse_peer(const std::string &text);
 // "private": RFC 1918, RFC 6598, unique-local, link-local and loopback addresses. All
 // that no prefix covers is "internet".
 std::vector<PeerPrefix> default_peers();
+
+// "node": the addresses of the network namespace that the caller is in, from which kubelet's probes come,
+// and scrapes; without loopback and link-local ones, and those of interfaces that only hold addresses, as
+// kube-proxy's of services.
+std::vector<PeerPrefix> node_peers();
 
 // The index of a class in peer_names, to which it is added if it is new.
 Result<std::uint32_t> peer_index(Maps &maps, const std::string &name);

@@ -349,14 +349,23 @@ const std::vector<Sequence> acknowledgements = {
                                    {24 * ms, data(out, 6600, 5000, 400, Timestamps{124, 700})},
                                    {34 * ms, data(in, 5000, 7000, 300, Timestamps{734, 124})}},
      opening + network(1, 10 * ms)},
-    {"writes_of_bulk_are_watched_once_a_tick", // more than 64 KiB beyond the one that is watched
+    {"writes_of_bulk_are_watched_now_and_then", // more than 64 KiB before the other end says something
      opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000, Timestamps{120, 700})},
                                    {20 * ms, data(out, 82000 - 1400, 5000, 1400, Timestamps{120, 700})},
                                    {25 * ms, data(out, 82000, 5000, 1000, Timestamps{125, 700})},
                                    {30 * ms, pure_ack(in, 5000, 2000, Timestamps{730, 120})},
                                    {31 * ms, pure_ack(in, 5000, 82000, Timestamps{731, 120})},
-                                   {35 * ms, pure_ack(in, 5000, 83000, Timestamps{735, 125})}},
+                                   {32 * ms, data(out, 83000, 5000, 1000, Timestamps{132, 700})},
+                                   {35 * ms, pure_ack(in, 5000, 83000, Timestamps{735, 125})},
+                                   {42 * ms, pure_ack(in, 5000, 84000, Timestamps{742, 132})}},
      opening + network(2, 20 * ms)},
+    {"request_after_bulk_is_a_request", // the other end has said something
+     opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000, Timestamps{120, 700})},
+                                   {20 * ms, data(out, 82000 - 1400, 5000, 1400, Timestamps{120, 700})},
+                                   {21 * ms, data(in, 5000, 82000, 100, Timestamps{721, 120})},
+                                   {22 * ms, data(out, 82000, 5100, 1000, Timestamps{122, 721})},
+                                   {24 * ms, pure_ack(in, 5100, 83000, Timestamps{724, 122})}},
+     opening + network(1, 2 * ms) + SamplesBy{{{PODRTT_LEG_POD, PODRTT_KIND_DATA}, {1, 1 * ms}}}},
     {"bulk_with_timestamps_is_watched_once_a_tick",
      opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{120, 700})},
                                    {20 * ms + 320 * us, bulk(out, 1100, 5000, 100, Timestamps{120, 700})},
@@ -756,6 +765,32 @@ Samples sampled(std::uint64_t interval_ns, unsigned seconds = 1)
         traffic.pass(at + 1 * ms, pure_ack(in, 5000, seq));
     }
     return traffic.samples().at({PODRTT_LEG_NETWORK, PODRTT_KIND_DATA});
+}
+
+// A stream of small messages that are acknowledged at once, a hundred in each jiffy of a millisecond.
+TEST(Stream, IsWatchedAFewTimesInAJiffy)
+{
+    Traffic traffic;
+    std::uint32_t seq = 1000;
+    for (const auto &[at, packet] : opened())
+        traffic.pass(at, packet);
+    for (std::uint64_t at = 1 * s; at < 1 * s + 10 * ms; at += 10 * us) {
+        traffic.pass(at, data(out, seq, 5000, 100));
+        seq += 100;
+        traffic.pass(at + 5 * us, pure_ack(in, 5000, seq));
+    }
+    const auto samples = traffic.samples().at({PODRTT_LEG_NETWORK, PODRTT_KIND_DATA});
+    EXPECT_EQ(samples.count, 80u);
+    EXPECT_NEAR(static_cast<double>(samples.sum_ns), 80.0 * 5 * us, 80.0 * 32);
+    // Requests of the same number are each a sample.
+    std::uint32_t answered = 5000;
+    for (std::uint64_t at = 2 * s; at < 2 * s + 10 * ms; at += 10 * us) {
+        traffic.pass(at, data(out, seq, answered, 100));
+        seq += 100;
+        traffic.pass(at + 5 * us, data(in, answered, seq, 100));
+        answered += 100;
+    }
+    EXPECT_EQ(traffic.samples().at({PODRTT_LEG_NETWORK, PODRTT_KIND_DATA}).count, 80u + 1000u);
 }
 
 TEST(SampleInterval, OfZeroTakesEveryRequest)
