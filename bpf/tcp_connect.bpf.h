@@ -11,6 +11,10 @@
 #include "bpf/sample.bpf.h"
 #include "bpf/tcp.bpf.h"
 
+/* No end sends more before it is answered the first time (RFC 9293: the window of a SYN-ACK is not scaled).
+ */
+#define MAX_FIRST_WINDOW 65536
+
 static __always_inline bool is_connecting(const struct podrtt_side *side)
 {
     return side->phase == PODRTT_CONNECTING || side->phase == PODRTT_CONNECTING_AGAIN;
@@ -43,6 +47,14 @@ static __always_inline bool acknowledges_syn(const struct packet *packet, const 
     return packet->flags & TCP_ACK && packet->ack - syn <= side->end - syn;
 }
 
+/* Whether data is of the connection that the SYN began: then the SYN-ACK has passed unseen. */
+static __always_inline bool follows_syn(const struct packet *packet, const struct podrtt_side *side)
+{
+    __u32 syn = probe_end(READ_ONCE(side->probe[PODRTT_FIRST_SYN]));
+
+    return packet->flags & TCP_ACK && packet->seq - syn < MAX_FIRST_WINDOW;
+}
+
 /* False if the packet is not what the wait is for: an end that waits refuses it, and goes on waiting. */
 static __always_inline bool end_connect(struct context *context, enum podrtt_leg leg)
 {
@@ -50,7 +62,8 @@ static __always_inline bool end_connect(struct context *context, enum podrtt_leg
     __u64 first = READ_ONCE(side->probe[PODRTT_FIRST_SYN]);
     __u32 era = READ_ONCE(side->tsval[PODRTT_FIRST_SYN]);
 
-    if (!(context->packet->flags & TCP_SYN) || !acknowledges_syn(context->packet, side) ||
+    /* Two CPUs may have copies of one SYN-ACK: the slot is empty for the second. */
+    if (!first || !(context->packet->flags & TCP_SYN) || !acknowledges_syn(context->packet, side) ||
         !swap_probe(side, PODRTT_FIRST_SYN, first, 0))
         return false;
     take_sample(context, leg, PODRTT_KIND_CONNECT,

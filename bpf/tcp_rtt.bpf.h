@@ -107,7 +107,7 @@ static __noinline void answer_syn(struct context *context, enum podrtt_leg leg)
         return;
     __u64 last = READ_ONCE(side->probe[0]);
     __u32 tsval = READ_ONCE(side->tsval[0]);
-    if (swap_probe(side, 0, last, 0))
+    if (last && swap_probe(side, 0, last, 0))
         complete(context, leg, 0, probe_time(last), tsval);
     side->phase = PODRTT_SYNCED;
     begin_quiet(context->flow, leg);
@@ -223,8 +223,9 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
         if (!(packet->flags & TCP_ACK)) {
             context->flow->counted = 0;
             begin_connect(context, leg, acknowledged_by);
-        } else if (context->flow->side[other_leg(leg)].phase != PODRTT_UNSEEN) {
-            count_matched(context);
+        } else if (has_sent_syn(&context->flow->side[other_leg(leg)]) &&
+                   !is_connecting(&context->flow->side[other_leg(leg)])) {
+            count_matched(context); /* else it answers something else */
         }
     }
     if (ambiguous)
@@ -326,6 +327,10 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     bool fin = packet->flags & TCP_FIN;
     __u32 end = packet->seq + packet->length + fin;
 
+    /* Of another connection, or forged; but if the other end is known, it may be the SYN that was. */
+    if (unlikely(is_connecting(side)) && context->flow->side[other_leg(leg)].phase == PODRTT_UNSEEN &&
+        !follows_syn(packet, side))
+        return;
     if (unlikely(packet->seq != side->end || fin || side->phase <= PODRTT_CONNECTING_AGAIN))
         note_jump(context, leg);
     if (fin && side->fin == PODRTT_FIN_NONE)
@@ -393,7 +398,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
 static __noinline struct podrtt_flow *begin_flow(const struct packet *packet, __u64 hash)
 {
     /* Only what arms a probe is worth an entry. */
-    if (packet->flags & TCP_RST || !(packet->length || packet->flags & TCP_SYN))
+    if (packet->flags & (TCP_RST | TCP_FIN) || !(packet->length || packet->flags & TCP_SYN))
         return NULL;
     return create_flow(&packet->key, hash, find_peer(packet));
 }
@@ -408,6 +413,8 @@ static __noinline bool ends_connection(const struct packet *packet, const struct
 {
     if (is_connecting(receiver))
         return acknowledges_syn(packet, receiver);
+    if (is_connecting(sender)) /* it may only refuse what it was answered, and goes on waiting */
+        return packet->seq == sender->end;
     if (sender->phase != PODRTT_UNSEEN && packet->seq == sender->end)
         return true;
     if (receiver->acked && packet->seq == receiver->acked)
@@ -433,7 +440,7 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
     }
     /* Most data of one-way bulk acknowledges nothing new: the other side's cache line,
      * which the other CPU writes, is left alone then. */
-    if (packet->flags & TCP_ACK && packet->ack != side->acked) {
+    if (packet->flags & TCP_ACK && (packet->ack != side->acked || packet->flags & TCP_SYN)) {
         side->acked = packet->ack;
         side->turn = side->end;
         side->last |= PODRTT_SPOKEN;

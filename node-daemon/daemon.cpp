@@ -125,13 +125,15 @@ public:
     // Where a prefix is told, too, that name counts.
     Result<void> update()
     {
-        auto wanted = node_ ? node_peers() : std::vector<PeerPrefix>();
-        wanted.insert(wanted.end(), told_.begin(), told_.end());
-        if (wanted == in_force_)
+        auto wanted = node_ ? node_peers() : Result<std::vector<PeerPrefix>>();
+        if (!wanted)
+            return std::unexpected(wanted.error());
+        wanted->insert(wanted->end(), told_.begin(), told_.end());
+        if (*wanted == in_force_)
             return {};
-        auto set = set_peers(maps_, wanted);
+        auto set = set_peers(maps_, *wanted);
         if (set)
-            in_force_ = std::move(wanted);
+            in_force_ = std::move(*wanted);
         return set;
     }
 
@@ -200,8 +202,8 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     if (!events)
         return std::unexpected(events.error());
     auto owner = announce(*maps);
-    if (!owner)
-        return std::unexpected(owner.error());
+    if (!owner) // whoever has taken the name; only another podrttd would need it
+        log->warn("{}", owner.error().message());
     AttachStates attach_states;
     Repairs repairs;
     const Reconciler::Policy policy = {.grace_period = options.grace_period,

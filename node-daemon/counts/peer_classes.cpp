@@ -3,17 +3,23 @@
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netlink/addr.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <map>
+#include <string_view>
 #include <tuple>
 
+#include "bpf/user/fd.h"
 #include "bpf/user/handle.h"
 
 namespace podrtt
@@ -41,6 +47,17 @@ const in6_addr &ipv6_of(const sockaddr &address)
 const void *address_of(const sockaddr &address)
 {
     return address.sa_family == AF_INET ? static_cast<const void *>(&ipv4_of(address)) : &ipv6_of(address);
+}
+
+// By the name of its driver.
+bool is_dummy(const Fd &socket, const char *name)
+{
+    ethtool_drvinfo driver = {};
+    driver.cmd = ETHTOOL_GDRVINFO;
+    ifreq request = {};
+    std::string_view(name).copy(request.ifr_name, sizeof(request.ifr_name) - 1);
+    request.ifr_data = reinterpret_cast<char *>(&driver);
+    return ioctl(socket.get(), SIOCETHTOOL, &request) == 0 && std::string_view(driver.driver) == "dummy";
 }
 
 // Loopback and link-local addresses say nothing of who has them.
@@ -136,19 +153,19 @@ bool PeerPrefix::operator==(const PeerPrefix &other) const
     return name == other.name && order(key) == order(other.key);
 }
 
-std::vector<PeerPrefix> node_peers()
+Result<std::vector<PeerPrefix>> node_peers()
 {
     std::vector<PeerPrefix> prefixes;
     ifaddrs *found = nullptr;
-    if (getifaddrs(&found) != 0)
-        return prefixes;
+    const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!socket || getifaddrs(&found) != 0)
+        return failure("read", "addresses of the node", errno);
     const Interfaces interfaces(found);
     for (const ifaddrs *at = found; at; at = at->ifa_next) {
-        const bool holds_only =
-            at->ifa_flags & IFF_NOARP && !(at->ifa_flags & (IFF_LOOPBACK | IFF_POINTOPOINT));
         char text[INET6_ADDRSTRLEN] = "";
-        if (!at->ifa_addr || holds_only || !is_of_the_node(*at->ifa_addr) ||
-            !inet_ntop(at->ifa_addr->sa_family, address_of(*at->ifa_addr), text, sizeof(text)))
+        if (!at->ifa_addr || !is_of_the_node(*at->ifa_addr) ||
+            !inet_ntop(at->ifa_addr->sa_family, address_of(*at->ifa_addr), text, sizeof(text)) ||
+            is_dummy(socket, at->ifa_name))
             continue;
         if (auto prefix = parse_peer(std::string("node=") + text);
             prefix && std::ranges::find(prefixes, *prefix) == prefixes.end())

@@ -27,9 +27,9 @@ Result<PeerPrefix> parse_peer(const std::string &text);
 std::vector<PeerPrefix> default_peers();
 
 // "node": the addresses of the network namespace that the caller is in, from which kubelet's probes come,
-// and scrapes; without loopback and link-local ones, and those of interfaces that only hold addresses, as
-// kube-proxy's of services.
-std::vector<PeerPrefix> node_peers();
+// and scrapes; without loopback and link-local ones, and those of dummy interfaces, which hold addresses of
+// services (kube-ipvs0).
+Result<std::vector<PeerPrefix>> node_peers();
 
 // The index of a class in peer_names, to which it is added if it is new.
 Result<std::uint32_t> peer_index(Maps &maps, const std::string &name);

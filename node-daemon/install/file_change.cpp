@@ -71,6 +71,16 @@ bool holds(const FileChange &change, const fs::path &path, const std::optional<s
     return present && *present == text && !is_open_for_writing(path);
 }
 
+// Fails (EEXIST) if there is something.
+int rename_to_nothing(const fs::path &from, const fs::path &to)
+{
+    if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL) // a file system that cannot
+        return -1;
+    return link(from.c_str(), to.c_str()) == 0 ? unlink(from.c_str()) : -1;
+}
+
 int exchange(const fs::path &one, const fs::path &other)
 {
     return renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
@@ -104,7 +114,7 @@ Result<void> replace(const FileChange &change, const fs::path &path, const fs::p
 Result<void> put_in_place(const FileChange &change, const fs::path &path, const fs::path &temporary)
 {
     if (!change.before) {
-        if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0)
+        if (rename_to_nothing(temporary, path) == 0)
             return {};
         return errno == EEXIST ? failure("write", path, written_meanwhile) : failure("write", path, errno);
     }
@@ -151,7 +161,7 @@ Result<void> remove_file(const FileChange &change)
         unlink(temporary.c_str());
         return {};
     }
-    if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, change.path.c_str(), RENAME_NOREPLACE) != 0)
+    if (rename_to_nothing(temporary, change.path) != 0 && errno == EEXIST)
         unlink(temporary.c_str()); // there is a newer one already
     return failure("remove", change.path, written_meanwhile);
 }

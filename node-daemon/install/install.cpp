@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/install/install.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <optional>
-#include <sstream>
 #include <system_error>
 #include <thread>
 
+#include "bpf/user/fd.h"
 #include "bpf/user/file.h"
 #include "node-daemon/install/plugin.h"
 
@@ -35,9 +38,10 @@ Result<void> wake_runtime(const fs::path &conf_dir, const FileChanges &done)
     if (std::ranges::none_of(done, is_drop_in))
         return {};
     const fs::path dummy = conf_dir / ".podrtt-changed";
-    std::ostringstream nothing;
-    auto written =
-        apply_changes({{dummy, std::nullopt, "", 0600, ""}, {dummy, "", std::nullopt, 0600, ""}}, nothing);
+    // One that was killed may have left it.
+    const Fd made(open(dummy.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    auto written = made ? Result<void>() : failure("write", dummy, errno);
+    unlink(dummy.c_str());
     // A directory that only held the drop-in goes with it.
     std::error_code error;
     for (const auto &change : done)
@@ -86,7 +90,8 @@ Result<void> install(const InstallOptions &options, std::ostream &out, const May
     // If it cannot be put there, one of before may be there.
     const auto plugin = put_plugin(options, out);
     const auto entries = plan_entry(options.entry, ask_versions(path_of(options)));
-    if (!entries.changes.empty() && !may_change())
+    // Who would break pods goes at once.
+    if (!entries.changes.empty() && !entries.refused && !may_change())
         return std::unexpected(Error{"change", entries.changes.front().path, EBUSY,
                                      "another writer puts its own version back again and again"});
     auto changed = change_entries(options.entry.conf_dir, entries.changes, out);
@@ -134,6 +139,14 @@ Result<void> uninstall(const InstallOptions &options, std::ostream &out)
             << std::flush;
         std::this_thread::sleep_for(options.wait);
     }
+    // Whoever has put an entry back meanwhile would break pods without the file.
+    entries = plan_entry_removal(options.entry.conf_dir);
+    if (!entries)
+        return std::unexpected(entries.error());
+    if (!entries->empty())
+        return std::unexpected(Error{"remove", path, EBUSY,
+                                     "somebody has put the entry back into " +
+                                         entries->front().path.string() + "; uninstall once more"});
     return apply_changes(plugin, out);
 }
 

@@ -115,6 +115,10 @@ void Keeper::ensure(Clock::time_point now)
     for (std::string line; std::getline(lines, line);)
         log_->info("install: {}", line);
     report(installed);
+    if (!installed) { // what it has tried to write is no news; it is tried again in a while
+        take_messages();
+        changed_ = false;
+    }
     seen_ = look_of(options_);
 }
 

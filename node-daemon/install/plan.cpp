@@ -87,15 +87,21 @@ Result<void> plan_list(const fs::path &path, const std::string &text, const Resu
     return {};
 }
 
-// Of all lists but one. What is no list has no entry.
-void plan_list_removal(const fs::path &conf_dir, const fs::path &but, FileChanges &changes)
+// Of all lists but one. Tells of those that cannot be understood, which may have one, too.
+Result<void> plan_list_removal(const fs::path &conf_dir, const fs::path &but, FileChanges &changes)
 {
+    Result<void> understood;
     for (const auto &path : conf_files(conf_dir)) {
-        auto text = path == but ? std::unexpected(Error()) : read_present(path);
+        if (path == but || path.extension() != ".conflist")
+            continue;
+        auto text = read_present(path);
         auto edited = text ? remove_from_conflist(*text) : std::unexpected(text.error());
-        if (edited && *edited != *text)
+        if (!edited)
+            understood = std::unexpected(Error{"look for podrtt in", path, EAGAIN, edited.error().reason});
+        else if (*edited != *text)
             changes.push_back({path, *text, *edited, entry_mode, ""});
     }
+    return understood;
 }
 
 // All but one.
@@ -130,8 +136,8 @@ Result<FileChanges> plan_wanted(const EntryOptions &options, const std::vector<s
         return std::unexpected(path.error());
     auto text = read_present(*path);
     auto list = text ? read_conflist(*text) : std::unexpected(text.error());
-    if (!list)
-        return std::unexpected(list.error());
+    if (!list) // written since it was found
+        return no_list(options.conf_dir, EAGAIN, list.error().message());
     if (auto spoken = speaks(versions, *path, *list); !spoken)
         return std::unexpected(spoken.error());
 
@@ -140,14 +146,24 @@ Result<FileChanges> plan_wanted(const EntryOptions &options, const std::vector<s
     const bool is_drop_in = loads && list->loads_drop_ins;
     if (is_drop_in)
         plan_drop_in(drop_in, *list, changes);
-    const auto edited = is_drop_in ? remove_from_conflist(*text)
-                                   : add_to_conflist(*text, read_drop_in(drop_in).value_or(default_entry));
+    const auto edited =
+        is_drop_in ? remove_from_conflist(*text)
+                   : add_to_conflist(*text, read_drop_in(drop_in).value_or(list->own.empty() ? default_entry
+                                                                                             : list->own));
     if (auto planned = plan_list(*path, *text, edited, changes); !planned)
         return std::unexpected(planned.error());
-    plan_list_removal(options.conf_dir, *path, changes);
+    // Others that cannot be understood are not what the runtime takes.
+    static_cast<void>(plan_list_removal(options.conf_dir, *path, changes).has_value());
     if (auto planned = plan_drop_in_removal(options.conf_dir, is_drop_in ? drop_in : "", changes); !planned)
         return std::unexpected(planned.error());
     return changes;
+}
+
+Result<void> plan_removal(const fs::path &conf_dir, FileChanges &changes)
+{
+    auto lists = plan_list_removal(conf_dir, "", changes);
+    auto files = plan_drop_in_removal(conf_dir, "", changes);
+    return lists ? files : lists;
 }
 
 // Nothing is known to be wrong, so that what there is may stay.
@@ -183,21 +199,16 @@ EntryPlan plan_entry(const EntryOptions &options, const Result<std::vector<std::
     EntryPlan plan = {{}, wanted.error()};
     if (may_pass(wanted.error()))
         return plan;
-    auto removal = plan_entry_removal(options.conf_dir);
-    if (removal)
-        plan.changes = std::move(*removal);
-    else
-        plan.refused = removal.error();
+    // As far as they are understood.
+    static_cast<void>(plan_removal(options.conf_dir, plan.changes).has_value());
     return plan;
 }
 
 Result<FileChanges> plan_entry_removal(const fs::path &conf_dir)
 {
     FileChanges changes;
-    plan_list_removal(conf_dir, "", changes);
-    if (auto planned = plan_drop_in_removal(conf_dir, "", changes); !planned)
-        return std::unexpected(planned.error());
-    return changes;
+    auto planned = plan_removal(conf_dir, changes);
+    return planned ? Result<FileChanges>(std::move(changes)) : std::unexpected(planned.error());
 }
 
 bool is_drop_in(const FileChange &change)

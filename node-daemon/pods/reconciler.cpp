@@ -253,6 +253,8 @@ void Reconciler::attach_programs(const attach::InterfaceView &view, std::uint32_
 Result<podrtt_attach> Reconciler::attach_pod(const attach::InterfaceView &view, std::uint32_t id,
                                              const podrtt_pod &pod)
 {
+    if (auto left = attacher_.leave_to_another(view); !left)
+        return std::unexpected(left.error());
     if (pod.attach != PODRTT_ATTACH_POD)
         return policy_.attach == PODRTT_ATTACH_POD ? move_inside(id, pod)
                                                    : attacher_.attach(view, id, policy_.attach);

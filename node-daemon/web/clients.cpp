@@ -13,7 +13,7 @@ namespace podrtt
 namespace
 {
 
-constexpr std::chrono::seconds answers_end{3}; // of those in flight when the server ends
+constexpr std::chrono::seconds answers_end{8}; // of those in flight when the server ends
 constexpr std::chrono::seconds clients_end{2};
 
 } // namespace

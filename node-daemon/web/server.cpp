@@ -228,7 +228,7 @@ private:
         const Reply reply =
             server.handler_({path, header_of(connection, MHD_HTTP_HEADER_ACCEPT),
                              header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION), peer_of(connection)});
-        if (reply.answer && word == MHD_HTTP_METHOD_GET)
+        if (reply.answer)
             server.clients_.begin_reading(fd, reply.answer);
         return send(connection, reply);
     }

@@ -125,6 +125,38 @@ const std::vector<Opening> openings = {
       {1 * s + 51 * ms, syn_ack(in)}},
      {1, 1 * s + 50 * ms},
      {1, 1, 0}},
+    {"what_it_refuses_does_not_end_the_wait", // with a reset where the stray ACK said (RFC 9293)
+     {{1 * ms, syn(out)},
+      {2 * ms, {.way = in, .flags = ACK, .seq = 77, .ack = 0x70000000}},
+      {3 * ms, {.way = out, .flags = RST, .seq = 0x70000000}},
+      {4 * ms, syn_ack(in, 0x60000000)},
+      {5 * ms, {.way = out, .flags = RST, .seq = 0x60000000}},
+      {1 * s + 1 * ms, syn(out)},
+      {1 * s + 51 * ms, syn_ack(in)}},
+     {1, 1 * s + 50 * ms},
+     {1, 1, 0}},
+    {"stray_data_of_the_same_ports_does_not_end_the_wait", // of who had them before
+     {{1 * ms, syn(in, 4999)},
+      {2 * ms, {.way = in, .flags = ACK | PSH, .seq = 0x70000000, .ack = 77, .length = 100}},
+      {3 * ms, {.way = in, .flags = ACK | FIN, .seq = 77, .ack = 77}},
+      {1 * s + 1 * ms, syn(in, 4999)},
+      {1 * s + 2 * ms, {.way = out, .flags = SYN | ACK, .seq = 999, .ack = 5000}}},
+     {},
+     {},
+     {1, 1 * s + 1 * ms},
+     {1, 1, 0}},
+    {"ack_that_is_refused_does_not_hide_the_answer", // of the same number
+     {{1 * ms, syn(out)},
+      {2 * ms, {.way = in, .flags = ACK, .seq = 5000, .ack = 1000}},
+      {9 * ms, syn_ack(in, 1000)}},
+     {1, 8 * ms},
+     {1, 1, 0}},
+    {"fast_open_whose_syn_ack_is_overtaken_by_the_response",
+     {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 100}},
+      {8 * ms, {.way = in, .flags = ACK | PSH, .seq = 5000, .ack = 1100, .length = 100}},
+      {9 * ms, syn_ack(in, 1100)}},
+     {1, 8 * ms},
+     {1, 1, 0}},
     {"fast_open_accepted",
      {{1 * ms, {.way = out, .flags = SYN, .seq = 999, .length = 100}}, {9 * ms, syn_ack(in, 1100)}},
      {1, 8 * ms},
@@ -186,6 +218,16 @@ TEST(ConnectingForLong, IsCountedAsStaleAndAsAnswered)
         EXPECT_EQ(traffic.drops(PODRTT_DROP_STALE), 1u) << after / s;
         EXPECT_EQ(traffic.connects(PODRTT_LEG_NETWORK), (Results{1, 1, 0})) << after / s;
     }
+}
+
+TEST(Refused, SynAckCountsNoConnection)
+{
+    Traffic traffic;
+    traffic.pass(1 * ms, syn(out));
+    traffic.pass(2 * ms, syn_ack(in, 0x70000000));
+    EXPECT_EQ(traffic.connections(), (std::array<std::uint64_t, PODRTT_MATCHINGS>{0, 0, 0}));
+    traffic.pass(9 * ms, {.way = in, .flags = SYN | ACK, .seq = 8999, .ack = 1000});
+    EXPECT_EQ(traffic.connections(), (std::array<std::uint64_t, PODRTT_MATCHINGS>{0, 1, 0}));
 }
 
 // Then the connection is measured as any other.

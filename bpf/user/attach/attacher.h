@@ -43,6 +43,9 @@ public:
     // interface.
     Result<podrtt_attach> attach(const InterfaceView &view, std::uint32_t id, podrtt_attach form);
 
+    // EADDRINUSE if what is attached is another podrttd's, which runs.
+    Result<void> leave_to_another(const InterfaceView &view) const;
+
     // Whether attach() would find nothing to do.
     bool is_in_place(const InterfaceView &view, std::uint32_t id, podrtt_attach form) const;
 
@@ -79,7 +82,6 @@ private:
     std::uint32_t classid(std::uint32_t id) const { return owner_ << 16 | id; }
     Wanted wanted(std::uint32_t id, podrtt_attach form) const;
     bool is_tcx_of_another(const TcxProgram &program) const;
-    Result<void> leave_to_another(const InterfaceView &view) const;
     Result<bool> has_own_of_ours(const InterfaceView &view) const;
     // Inside a pod the directions are the other way round.
     Result<void> apply(Netlink &netlink, const InterfaceView &view, const Plan &plan, std::uint32_t id);

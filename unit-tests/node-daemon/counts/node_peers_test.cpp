@@ -13,7 +13,8 @@ namespace
 std::vector<std::string> addresses()
 {
     std::vector<std::string> found;
-    for (const auto &prefix : node_peers()) {
+    const auto prefixes = node_peers();
+    for (const auto &prefix : *prefixes) {
         EXPECT_EQ(prefix.name, "node");
         EXPECT_EQ(prefix.key.prefix_len, 128u);
         char text[INET6_ADDRSTRLEN];
@@ -34,16 +35,16 @@ TEST(NodePeers, AreTheAddressesOfTheNodeAndNoOthers)
     for (const char *address : {"192.0.2.7/24", "169.254.1.1/32", "2001:db8::7/64"})
         shell("ip address add " + std::string(address) + " dev node_a nodad");
     shell("ip address add 192.0.2.7/32 dev node_b nodad"); // twice
-    shell("ip link add kube-ipvs0 type veth peer name node_c");
-    shell("ip link set kube-ipvs0 arp off");             // as a dummy interface is
-    shell("ip address add 192.0.2.8/32 dev kube-ipvs0"); // of a service
+    shell("ip link add cilium_host type veth peer name cilium_net");
+    shell("ip link set cilium_host arp off");
+    shell("ip address add 192.0.2.8/32 dev cilium_host");
     auto after = addresses();
     for (const auto &known : before)
         std::erase(after, known);
-    EXPECT_THAT(after,
-                testing::UnorderedElementsAre("::ffff:192.0.2.6", "::ffff:192.0.2.7", "2001:db8::7"));
+    EXPECT_THAT(after, testing::UnorderedElementsAre("::ffff:192.0.2.6", "::ffff:192.0.2.7",
+                                                     "::ffff:192.0.2.8", "2001:db8::7"));
     shell("ip link delete node_a");
-    shell("ip link delete kube-ipvs0");
+    shell("ip link delete cilium_host");
     shell("ip address delete 192.0.2.6/32 dev lo");
 }
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <thread>
+
 #include "unit-tests/support/installation.h"
 
 namespace podrtt
@@ -38,6 +40,65 @@ TEST_F(Installation, RehearsalOfTheRemovalChangesNothing)
     EXPECT_EQ(read(list_), before);
     EXPECT_NE(out.str().find("-    {\"type\":\"podrtt\"}"), std::string::npos) << out.str();
     EXPECT_NE(out.str().find("# remove "), std::string::npos);
+}
+
+// Its writer may be about to put the entry into it that it had: then pods would want the file.
+TEST_F(Installation, IsNotUndoneWhileAListIsWritten)
+{
+    install();
+    const std::string whole = read(list_);
+    write(list_, whole.substr(0, whole.size() / 2));
+    std::ostringstream out;
+    auto undone = uninstall(options_, out);
+    ASSERT_FALSE(undone);
+    EXPECT_THAT(undone.error().message(), HasSubstr("10-azure.conflist"));
+    EXPECT_TRUE(std::filesystem::exists(directory() / "bin/podrtt"));
+    write(list_, whole);
+    EXPECT_TRUE(uninstall(options_, out));
+    EXPECT_EQ(read(list_), list_text);
+}
+
+TEST_F(Installation, IsNotUndoneWhereSomebodyPutsTheEntryBack)
+{
+    install();
+    const std::string with_entry = read(list_);
+    options_.wait = std::chrono::seconds(1);
+    std::jthread other([&] {
+        while (read(list_) == with_entry)
+            std::this_thread::yield();
+        write(list_, with_entry);
+    });
+    std::ostringstream out;
+    auto undone = uninstall(options_, out);
+    ASSERT_FALSE(undone);
+    EXPECT_THAT(undone.error().message(), HasSubstr("put the entry back"));
+    EXPECT_TRUE(std::filesystem::exists(directory() / "bin/podrtt"));
+}
+
+TEST_F(Installation, EntryThatBreaksPodsLeavesThoughAnotherPutsItBackForEver)
+{
+    install();
+    write(options_.plugin, "no program");
+    std::ostringstream out;
+    EXPECT_FALSE(podrtt::install(options_, out, [] { return false; }));
+    EXPECT_EQ(read(list_), list_text);
+}
+
+TEST_F(Installation, WhatAKilledOneHasLeftDoesNotHinder)
+{
+    write(options_.entry.conf_dir / ".podrtt-changed", "");
+    options_.entry.drop_in = true;
+    install();
+    EXPECT_TRUE(std::filesystem::exists(directory() / "net.d/azure/podrtt.conf"));
+    EXPECT_FALSE(std::filesystem::exists(options_.entry.conf_dir / ".podrtt-changed"));
+}
+
+TEST_F(Installation, KeysOfTheOperatorStayWhenAnotherComesBehind)
+{
+    write(list_, R"({"name":"n","plugins":[{"type":"a"},{"type":"podrtt","pinPath":"/x"},{"type":"b"}]})");
+    install();
+    EXPECT_EQ(read(list_),
+              R"({"name":"n","plugins":[{"type":"a"},{"type":"b"},{"pinPath":"/x","type":"podrtt"}]})");
 }
 
 TEST_F(Installation, PluginThatCannotBeRunIsMadeSo)

@@ -202,6 +202,15 @@ TEST_F(Reconciling, LeavesAPodToAnotherPodrttdWhileThatRuns)
         ASSERT_TRUE(attach::detach(attacher_.netlink(), ifindex));
         ASSERT_TRUE(maps_->pods.erase(id));
     }
+    // Who wants to be inside the pod takes nothing away outside, either.
+    auto runs = announce_owner(owner);
+    const int ifindex = static_cast<int>(veth_);
+    ASSERT_TRUE(theirs->attach(*theirs->observe(ifindex), 1, PODRTT_ATTACH_CLSACT));
+    const auto id = record(pod("shop", "inside"), veth_);
+    auto inside = make_reconciler({60s, PODRTT_ATTACH_POD, 0});
+    inside.reconcile(start_);
+    EXPECT_TRUE(theirs->is_in_place(*theirs->observe(ifindex), 1, PODRTT_ATTACH_CLSACT));
+    EXPECT_EQ(states_.all().at(id).reason(), std::string("contended"));
     std::filesystem::remove_all(others.directory().parent_path());
 }
 
