@@ -44,6 +44,7 @@ namespace
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds reconcile_interval{3};
+constexpr std::chrono::seconds end_patience{20}; // kubelet's is 30 s
 
 constexpr const char *lock_holder = "another podrttd uses it";
 
@@ -167,6 +168,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     auto signals = take_signals({SIGTERM, SIGINT, SIGHUP});
     if (!signals)
         return std::unexpected(signals.error());
+    EndGuard end_guard(end_patience); // ends last
 
     auto mounted = ensure_bpffs(pins.directory());
     if (!mounted)
@@ -259,6 +261,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
             peers.reload(read_options, *log);
         } else if (*signal) {
             log->info("ended by {}; pods are still measured", strsignal(*signal));
+            end_guard.begin();
             return {};
         }
     }

@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/signals.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <csignal>
+#include <mutex>
+#include <optional>
 
 namespace podrtt
 {
+namespace
+{
+
+constexpr std::chrono::milliseconds look_interval{200};
+
+} // namespace
 
 Result<Fd> take_signals(std::initializer_list<int> signals)
 {
@@ -21,6 +32,37 @@ Result<Fd> take_signals(std::initializer_list<int> signals)
     if (!fd)
         return failure("wait for", "signals", errno);
     return fd;
+}
+
+EndGuard::EndGuard(std::chrono::milliseconds patience)
+    : patience_(patience), thread_([this](const std::stop_token &stop) { watch(stop); })
+{
+}
+
+void EndGuard::begin()
+{
+    begun_ = true;
+}
+
+void EndGuard::watch(const std::stop_token &stop)
+{
+    using Clock = std::chrono::steady_clock;
+    std::mutex mutex;
+    std::condition_variable_any stopped;
+    std::unique_lock lock(mutex);
+    std::optional<Clock::time_point> since;
+    while (!stop.stop_requested()) {
+        sigset_t pending;
+        sigpending(&pending);
+        if (begun_ || sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT)) {
+            since = since.value_or(Clock::now());
+            if (Clock::now() - *since >= patience_) {
+                spdlog::error("not at the end {} s after the signal; ended now", patience_.count() / 1000);
+                _exit(1);
+            }
+        }
+        stopped.wait_for(lock, stop, look_interval, [] { return false; });
+    }
 }
 
 } // namespace podrtt
