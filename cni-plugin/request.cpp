@@ -72,7 +72,8 @@ std::optional<std::string> version_of(const Json &json)
     const Json version = json.value("cniVersion", Json(""));
     if (!version.is_string())
         return std::nullopt;
-    return version == "" ? std::string(supported_versions[0]) : version.get<std::string>();
+    const auto text = version.get<std::string>();
+    return text.empty() ? std::string(supported_versions[0]) : text;
 }
 
 std::unexpected<CniError> bad_value(std::string_view key, std::string_view expected)

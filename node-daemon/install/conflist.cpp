@@ -62,7 +62,7 @@ bool is_network_name(const std::string &name)
 bool has_type(const Json &plugin)
 {
     const Json type = plugin.is_object() ? plugin.value("type", Json()) : Json();
-    return type.is_string() && type != "";
+    return type.is_string() && !type.get_ref<const std::string &>().empty();
 }
 
 // That of "cniVersion", 0.1.0 without one, and what "cniVersions" offers besides. Nothing if they are no
@@ -78,7 +78,8 @@ std::optional<std::vector<std::string>> versions_of(const Json &list)
     for (const Json &version : all) {
         if (!version.is_string())
             return std::nullopt;
-        versions.push_back(version == "" ? "0.1.0" : version.get<std::string>());
+        const auto text = version.get<std::string>();
+        versions.push_back(text.empty() ? "0.1.0" : text);
     }
     return versions;
 }

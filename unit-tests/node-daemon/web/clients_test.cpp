@@ -17,7 +17,6 @@ namespace
 {
 
 using namespace std::chrono_literals;
-using testing::Each;
 using testing::IsEmpty;
 
 class Connections : public testing::Test
