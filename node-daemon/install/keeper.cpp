@@ -91,7 +91,7 @@ void Keeper::take_messages()
 
 bool Keeper::has_changed(Clock::time_point now) const
 {
-    const auto look_again = state_.in_place || state_.contended ? look_interval : retry_interval;
+    const auto look_again = state_.in_place ? look_interval : retry_interval;
     // Who waits for another writer to give in looks on from time to time.
     return now >= last_ + look_again || (!state_.contended && (changed_ || look_of(options_) != seen_));
 }

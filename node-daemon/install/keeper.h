@@ -54,7 +54,7 @@ private:
     bool is_blind_ = false; // it has been said that there is no inotify
     std::string seen_;      // what the files looked like at the last look
     std::string failed_;    // the last failure's message
-    Backoff rewrites_;
+    Backoff rewrites_{std::chrono::seconds(5)};
     bool changed_ = true; // since install() has looked
     Clock::time_point last_;
     std::optional<Clock::time_point> due_;

@@ -2,6 +2,7 @@
 #include "node-daemon/web/answer.h"
 
 #include <algorithm>
+#include <ctime>
 
 namespace podrtt
 {
@@ -24,6 +25,13 @@ std::size_t Answer::copy(std::uint64_t offset, char *to, std::size_t most) const
         offset -= part.size();
     }
     return 0;
+}
+
+std::chrono::nanoseconds LatestAnswer::thread_time()
+{
+    timespec now = {};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
 } // namespace podrtt

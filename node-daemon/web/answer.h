@@ -29,8 +29,9 @@ struct Answer {
     std::size_t copy(std::uint64_t offset, char *to, std::size_t most) const;
 };
 
-// The latest answer of a kind. Making new ones takes a tenth of the time at most, however many ask: one
-// that takes long to make is made once a second, and a quick one nearly as often as wanted. Thread-safe.
+// The latest answer of a kind. One that takes much of a CPU to make is made in a tenth of the time at
+// most, however many ask: once a second if it takes 0.1 s. A quick one is made for each who asks, so
+// that it is new. Thread-safe.
 class LatestAnswer
 {
 public:
@@ -38,9 +39,12 @@ public:
     std::shared_ptr<const Answer> get(const Make &make)
     {
         const std::lock_guard lock(mutex_);
-        if (const auto begin = Answer::Clock::now(); !answer_ || !is_fresh(begin)) {
+        if (!answer_ || !is_fresh(Answer::Clock::now())) {
+            const auto begin = thread_time();
             answer_ = std::make_shared<const Answer>(make());
-            fresh_ = std::min<Answer::Clock::duration>(longest_fresh, (answer_->made - begin) * share);
+            const auto cost = thread_time() - begin;
+            fresh_ = cost < quick ? std::chrono::nanoseconds(0)
+                                  : std::min<std::chrono::nanoseconds>(longest_fresh, cost * share);
         }
         return answer_;
     }
@@ -55,12 +59,15 @@ public:
 
 private:
     static constexpr std::chrono::seconds longest_fresh{1};
+    static constexpr std::chrono::milliseconds quick{30};
     static constexpr int share = 10;
+
+    static std::chrono::nanoseconds thread_time(); // of a CPU
 
     bool is_fresh(Answer::Clock::time_point now) const { return now - answer_->made < fresh_; }
 
     std::mutex mutex_;
-    Answer::Clock::duration fresh_{};
+    std::chrono::nanoseconds fresh_{};
     std::shared_ptr<const Answer> answer_;
 };
 
