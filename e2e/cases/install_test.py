@@ -288,7 +288,7 @@ class InstallTest(unittest.TestCase):
         self.assertEqual(self.ready(), 503)
         lines = self.log.read_text(encoding="utf-8").splitlines()
         self.assertLess(len(lines), 20)
-        self.assertEqual(len([line for line in lines if "again and again" in line]), 1)
+        self.assertIn(len([line for line in lines if "again and again" in line]), (1, 2, 3))  # once for each pause
         daemon.stop()
 
     def test_no_directory_and_no_inotify_at_first(self):
