@@ -25,13 +25,15 @@ struct Answer {
 
     Answer(std::string type, std::vector<std::string> pieces);
 
+    // Worth to be shared, and to be counted.
+    bool is_large() const { return length > 65536; }
+
     // Copies what is at `offset`, up to the end of its part.
     std::size_t copy(std::uint64_t offset, char *to, std::size_t most) const;
 };
 
-// The latest answer of a kind. One that takes much of a CPU to make is made in a tenth of the time at
-// most, however many ask: once a second if it takes 0.1 s. A quick one is made for each who asks, so
-// that it is new. Thread-safe.
+// The latest answer of a kind. A large one is made in a tenth of a CPU's time at most, however many ask:
+// once a second if it takes 0.1 s. A small one is made for each who asks, so that it is new. Thread-safe.
 class LatestAnswer
 {
 public:
@@ -43,8 +45,8 @@ public:
             const auto begin = thread_time();
             answer_ = std::make_shared<const Answer>(make());
             const auto cost = thread_time() - begin;
-            fresh_ = cost < quick ? std::chrono::nanoseconds(0)
-                                  : std::min<std::chrono::nanoseconds>(longest_fresh, cost * share);
+            fresh_ = answer_->is_large() ? std::min<std::chrono::nanoseconds>(longest_fresh, cost * share)
+                                         : std::chrono::nanoseconds(0);
         }
         return answer_;
     }
@@ -59,7 +61,6 @@ public:
 
 private:
     static constexpr std::chrono::seconds longest_fresh{1};
-    static constexpr std::chrono::milliseconds quick{30};
     static constexpr int share = 10;
 
     static std::chrono::nanoseconds thread_time(); // of a CPU

@@ -47,7 +47,7 @@ void Clients::begin_reading(int fd, std::shared_ptr<const Answer> answer)
 {
     const std::lock_guard lock(mutex_);
     const auto found = clients_.find(fd);
-    if (found == clients_.end())
+    if (found == clients_.end() || !answer->is_large())
         return;
     found->second.answer = std::move(answer);
     cut_readers(&found->second.address, most_answers_of_one);

@@ -36,7 +36,7 @@ TEST(Answers, ThatTakeLongAreMadeOnceASecondAndForgotten)
     int made = 0;
     auto make = [&made] { // as that of a full node
         burn(std::chrono::milliseconds(110));
-        return Answer("text/plain", {std::to_string(++made)});
+        return Answer("text/plain", {std::to_string(++made), std::string(100000, 'x')});
     };
     auto first = latest.get(make);
     const auto time = first->made;

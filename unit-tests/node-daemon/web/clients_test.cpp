@@ -52,7 +52,8 @@ protected:
 
     static std::shared_ptr<const Answer> answer()
     {
-        return std::make_shared<const Answer>("text/plain", std::vector<std::string>{"x"});
+        return std::make_shared<const Answer>("text/plain",
+                                              std::vector<std::string>{std::string(100000, 'x')});
     }
 
     std::deque<Fd> servers_, others_;
