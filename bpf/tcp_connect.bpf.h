@@ -38,11 +38,17 @@ static __always_inline void begin_connect(struct context *context, enum podrtt_l
     count_connect(context->packet->key.pod, leg, PODRTT_CONNECT_BEGUN);
 }
 
+/* The least that acknowledges the SYN. */
+static __always_inline __u32 first_syn(const struct podrtt_side *side)
+{
+    return probe_end(READ_ONCE(side->probe[PODRTT_FIRST_SYN]));
+}
+
 /* Whether the ACK is one that an end takes which waits for a SYN-ACK (RFC 9293, 3.10.7.3): of its SYN, or
  * of data that came with that. */
 static __always_inline bool acknowledges_syn(const struct packet *packet, const struct podrtt_side *side)
 {
-    __u32 syn = probe_end(READ_ONCE(side->probe[PODRTT_FIRST_SYN]));
+    __u32 syn = first_syn(side);
 
     return packet->flags & TCP_ACK && packet->ack - syn <= side->end - syn;
 }
@@ -50,9 +56,7 @@ static __always_inline bool acknowledges_syn(const struct packet *packet, const 
 /* Whether data is of the connection that the SYN began: then the SYN-ACK has passed unseen. */
 static __always_inline bool follows_syn(const struct packet *packet, const struct podrtt_side *side)
 {
-    __u32 syn = probe_end(READ_ONCE(side->probe[PODRTT_FIRST_SYN]));
-
-    return packet->flags & TCP_ACK && packet->seq - syn < MAX_FIRST_WINDOW;
+    return packet->flags & TCP_ACK && packet->seq - first_syn(side) < MAX_FIRST_WINDOW;
 }
 
 /* False if the packet is not what the wait is for: an end that waits refuses it, and goes on waiting. */

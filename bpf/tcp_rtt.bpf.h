@@ -290,10 +290,16 @@ static __noinline bool is_chosen(struct podrtt_flow *flow, enum podrtt_leg leg, 
     return chosen;
 }
 
+/* The other end has said nothing since a slot was armed, in this jiffy. */
+static __always_inline bool speaks_alone(const struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
+{
+    return flow->armed[leg] == now && !(flow->side[leg].last & PODRTT_SPOKEN);
+}
+
 /* A side that speaks alone is watched a few times in a jiffy; one that asks or answers, each time. */
 static __always_inline bool is_frequent(const struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
 {
-    return flow->armed[leg] == now && !(flow->side[leg].last & PODRTT_SPOKEN) &&
+    return speaks_alone(flow, leg, now) &&
            (flow->counted >> PODRTT_LEG_SHIFT(leg) & PODRTT_LEG_MAX) == PODRTT_LEG_MAX;
 }
 
@@ -302,7 +308,7 @@ static __always_inline void note_frequency(struct podrtt_flow *flow, enum podrtt
 {
     __u32 shift = PODRTT_LEG_SHIFT(leg);
 
-    if (flow->armed[leg] == now && !(flow->side[leg].last & PODRTT_SPOKEN)) {
+    if (speaks_alone(flow, leg, now)) {
         if ((flow->counted >> shift & PODRTT_LEG_MAX) < PODRTT_LEG_MAX)
             flow->counted += 1 << shift;
     } else if (flow->counted >> shift & PODRTT_LEG_MAX) {

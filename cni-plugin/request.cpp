@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "bpf/podrtt.h"
+#include "bpf/user/cni.h"
 #include "bpf/user/json_text.h"
 
 namespace podrtt::cni
@@ -37,15 +38,6 @@ std::string get(const Environment &environment, std::string_view name)
     return variable == environment.end() ? "" : variable->second;
 }
 
-// Container ids and network names (specification, sections 1 and 2).
-bool is_identifier(std::string_view text)
-{
-    auto is_alphanumeric = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
-    return !text.empty() && is_alphanumeric(text.front()) && std::ranges::all_of(text, [&](char c) {
-        return is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
-    });
-}
-
 // As libcni's skeleton reads it.
 bool is_true(std::string text)
 {
@@ -63,17 +55,6 @@ bool is_ifname(const std::string &text)
 std::ptrdiff_t version_rank(std::string_view version)
 {
     return std::ranges::find(supported_versions, version) - std::begin(supported_versions);
-}
-
-// Without one, or with "" as libcni writes it then, it is 0.1.0 (libcni, version.ConfigDecoder). Nothing if
-// it is no text.
-std::optional<std::string> version_of(const Json &json)
-{
-    const Json version = json.value("cniVersion", Json(""));
-    if (!version.is_string())
-        return std::nullopt;
-    const auto text = version.get<std::string>();
-    return text.empty() ? std::string(supported_versions[0]) : text;
 }
 
 std::unexpected<CniError> bad_value(std::string_view key, std::string_view expected)
@@ -188,7 +169,7 @@ CniResult<Parameters> parse_parameters(const Environment &environment)
     if (!missing.empty())
         return cni_failure(Code::invalid_environment, "required env variables [" + missing + "] missing");
 
-    if (verb->needs_container && !is_identifier(parameters.container_id))
+    if (verb->needs_container && !is_cni_identifier(parameters.container_id))
         return cni_failure(Code::invalid_environment, "invalid characters in CNI_CONTAINERID");
     if (verb->needs_container && !is_ifname(parameters.ifname))
         return cni_failure(Code::invalid_environment, "CNI_IFNAME is no interface name");
@@ -201,7 +182,7 @@ CniResult<Config> parse_config(const std::string &text, Command command)
     if (!json.is_object())
         return cni_failure(Code::decoding_failure, "the network configuration on stdin is no JSON object");
 
-    auto version = version_of(json);
+    auto version = read_cni_version(json.value("cniVersion", Json("")));
     if (!version)
         return cni_failure(Code::incompatible_version, "incompatible CNI versions",
                            "config is " + json["cniVersion"].dump() + ", which is no version");
@@ -214,7 +195,7 @@ CniResult<Config> parse_config(const std::string &text, Command command)
                                                            " does not allow " + std::string(verb->name));
 
     auto name = json.find("name");
-    if (name == json.end() || !name->is_string() || !is_identifier(name->get<std::string>()))
+    if (name == json.end() || !name->is_string() || !is_cni_identifier(name->get<std::string>()))
         return cni_failure(Code::invalid_config, "missing or invalid network name");
     config.network = name->get<std::string>();
     config.unknown_keys = unknown_keys(json);
@@ -239,7 +220,9 @@ CniResult<Config> parse_config(const std::string &text, Command command)
 std::string answer_version(const std::string &text)
 {
     const Json json = parse_config_text(text).json;
-    const auto version = json.is_object() && json.contains("cniVersion") ? version_of(json) : std::nullopt;
+    const auto version = json.is_object() && json.contains("cniVersion")
+                             ? read_cni_version(json["cniVersion"])
+                             : std::nullopt;
     return version.value_or(std::string(*std::rbegin(supported_versions)));
 }
 

@@ -42,8 +42,8 @@ void add_install_options(CLI::App &command, InstallOptions &options)
 std::map<std::string, podrtt_attach> forms_by_name()
 {
     std::map<std::string, podrtt_attach> by_name;
-    for (const Form &form : forms)
-        by_name[form.name] = form.form;
+    for (const auto &[form, name] : forms)
+        by_name[name] = form;
     return by_name;
 }
 

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <condition_variable>
 #include <csignal>
-#include <mutex>
 #include <optional>
+
+#include "bpf/user/every.h"
 
 namespace podrtt
 {
@@ -47,22 +47,18 @@ void EndGuard::begin()
 void EndGuard::watch(const std::stop_token &stop)
 {
     using Clock = std::chrono::steady_clock;
-    std::mutex mutex;
-    std::condition_variable_any stopped;
-    std::unique_lock lock(mutex);
     std::optional<Clock::time_point> since;
-    while (!stop.stop_requested()) {
+    every(look_interval, stop, [&] {
         sigset_t pending;
         sigpending(&pending);
-        if (begun_ || sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT)) {
-            since = since.value_or(Clock::now());
-            if (Clock::now() - *since >= patience_) {
-                spdlog::error("not at the end {} s after the signal; ended now", patience_.count() / 1000);
-                _exit(1);
-            }
+        if (!begun_ && !sigismember(&pending, SIGTERM) && !sigismember(&pending, SIGINT))
+            return;
+        since = since.value_or(Clock::now());
+        if (Clock::now() - *since >= patience_) {
+            spdlog::error("not at the end {} s after the signal; ended now", patience_.count() / 1000);
+            _exit(1);
         }
-        stopped.wait_for(lock, stop, look_interval, [] { return false; });
-    }
+    });
 }
 
 } // namespace podrtt

@@ -50,36 +50,29 @@ inline constexpr Leg legs[] = {
 };
 static_assert(std::size(legs) == PODRTT_LEGS);
 
-struct Matching {
-    podrtt_matching matching;
+// Of what needs no more than a name.
+template <typename Number>
+struct Word {
+    Number number;
     const char *name;
 };
 
-inline constexpr Matching matchings[] = {
+inline constexpr Word<podrtt_matching> matchings[] = {
     {PODRTT_MATCHING_TIMESTAMPS, "timestamps"},
     {PODRTT_MATCHING_SEQUENCE, "sequence"},
     {PODRTT_MATCHING_NONE, "none"},
 };
 static_assert(std::size(matchings) == PODRTT_MATCHINGS);
 
-struct ConnectResult {
-    podrtt_connect result;
-    const char *name;
-};
-
-inline constexpr ConnectResult connect_results[] = {
+inline constexpr Word<podrtt_connect> connect_results[] = {
     {PODRTT_CONNECT_BEGUN, "begun"},
     {PODRTT_CONNECT_ANSWERED, "answered"},
     {PODRTT_CONNECT_REFUSED, "refused"},
 };
 static_assert(std::size(connect_results) == PODRTT_CONNECT_RESULTS);
 
-struct Form {
-    podrtt_attach form;
-    const char *name; // of --attach, and in podrtt_pod_attached
-};
-
-inline constexpr Form forms[] = {
+// Of --attach, and in podrtt_pod_attached.
+inline constexpr Word<podrtt_attach> forms[] = {
     {PODRTT_ATTACH_AUTO, "auto"},
     {PODRTT_ATTACH_CLSACT, "clsact"},
     {PODRTT_ATTACH_TCX, "tcx"},
@@ -139,8 +132,10 @@ constexpr bool is_in_order(const Row (&rows)[size], Number Row::*number)
     return true;
 }
 static_assert(is_in_order(kinds, &Kind::kind) && is_in_order(legs, &Leg::leg) &&
-              is_in_order(matchings, &Matching::matching) && is_in_order(forms, &Form::form) &&
-              is_in_order(connect_results, &ConnectResult::result) && is_in_order(drops, &Drop::drop));
+              is_in_order(matchings, &Word<podrtt_matching>::number) &&
+              is_in_order(forms, &Word<podrtt_attach>::number) &&
+              is_in_order(connect_results, &Word<podrtt_connect>::number) &&
+              is_in_order(drops, &Drop::drop));
 
 // Numbers from maps may be another version's.
 constexpr const Kind *find_kind(unsigned number)
@@ -158,7 +153,7 @@ constexpr const Leg &leg_of(unsigned number)
     return legs[number % PODRTT_LEGS];
 }
 
-constexpr const Form &form_of(podrtt_attach form)
+constexpr const Word<podrtt_attach> &form_of(podrtt_attach form)
 {
     return forms[form];
 }

@@ -4,12 +4,12 @@
 #include <strings.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
+#include "bpf/user/cni.h"
 #include "bpf/user/json_text.h"
 
 namespace podrtt
@@ -50,15 +50,6 @@ Result<std::string> checked(std::string text, const Json &expected)
     return text;
 }
 
-// As libcni has it (utils.ValidateNetworkName); it is the name of a directory, too.
-bool is_network_name(const std::string &name)
-{
-    const auto is_alphanumeric = [](unsigned char c) { return std::isalnum(c) != 0; };
-    return !name.empty() && is_alphanumeric(name.front()) && std::ranges::all_of(name, [&](char c) {
-        return is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
-    });
-}
-
 bool has_type(const Json &plugin)
 {
     const Json type = plugin.is_object() ? plugin.value("type", Json()) : Json();
@@ -76,10 +67,10 @@ std::optional<std::vector<std::string>> versions_of(const Json &list)
     if (all.empty() || list.contains("cniVersion"))
         all.push_back(list.value("cniVersion", Json("")));
     for (const Json &version : all) {
-        if (!version.is_string())
+        auto text = read_cni_version(version);
+        if (!text)
             return std::nullopt;
-        const auto text = version.get<std::string>();
-        versions.push_back(text.empty() ? "0.1.0" : text);
+        versions.push_back(std::move(*text));
     }
     return versions;
 }
@@ -98,7 +89,7 @@ Result<ConfList> read_conflist(const std::string &text)
     if (plugins.empty() || !std::ranges::all_of(plugins, has_type))
         return refuse("it has no plugins, or one without a type");
     ConfList list = {(*json)["name"].get<std::string>(), std::move(*versions), "", true};
-    if (!is_network_name(list.name))
+    if (!is_cni_identifier(list.name)) // it is the name of a directory, too
         return refuse("its name is none that a network can have");
     for (const Json &plugin : plugins)
         if (is_own(plugin))

@@ -11,7 +11,6 @@
 #include <thread>
 
 #include "bpf/user/fd.h"
-#include "bpf/user/file.h"
 #include "node-daemon/install/plugin.h"
 
 namespace podrtt
@@ -118,36 +117,33 @@ InstallationState check_installation(const InstallOptions &options)
 Result<void> uninstall(const InstallOptions &options, std::ostream &out)
 {
     auto entries = plan_entry_removal(options.entry.conf_dir);
-    if (!entries)
-        return std::unexpected(entries.error());
+    if (entries.refused)
+        return std::unexpected(*entries.refused);
     const fs::path path = path_of(options);
-    auto present = read_file(path, max_program_size);
-    if (!present)
-        return std::unexpected(present.error());
-    FileChanges plugin;
-    if (*present)
-        plugin.push_back({path, std::move(*present), std::nullopt, 0755, path});
+    auto plugin = plan_plugin_removal(path);
+    if (!plugin)
+        return std::unexpected(plugin.error());
     if (options.dry_run) {
-        print_diff(*entries, out);
-        print_diff(plugin, out);
+        print_diff(entries.changes, out);
+        print_diff(*plugin, out);
         return {};
     }
-    if (auto changed = change_entries(options.entry.conf_dir, *entries, out); !changed)
+    if (auto changed = change_entries(options.entry.conf_dir, entries.changes, out); !changed)
         return changed;
-    if (!entries->empty() && options.wait.count() > 0) {
+    if (!entries.changes.empty() && options.wait.count() > 0) {
         out << "waiting " << options.wait.count() << " s for pods that are being created or deleted\n"
             << std::flush;
         std::this_thread::sleep_for(options.wait);
     }
     // Whoever has put an entry back meanwhile would break pods without the file.
     entries = plan_entry_removal(options.entry.conf_dir);
-    if (!entries)
-        return std::unexpected(entries.error());
-    if (!entries->empty())
+    if (entries.refused)
+        return std::unexpected(*entries.refused);
+    if (!entries.changes.empty())
         return std::unexpected(Error{"remove", path, EBUSY,
                                      "somebody has put the entry back into " +
-                                         entries->front().path.string() + "; uninstall once more"});
-    return apply_changes(plugin, out);
+                                         entries.changes.front().path.string() + "; uninstall once more"});
+    return apply_changes(*plugin, out);
 }
 
 } // namespace podrtt

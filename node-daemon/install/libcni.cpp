@@ -6,16 +6,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstring>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "bpf/user/fd.h"
-#include "bpf/user/file.h"
 #include "bpf/user/handle.h"
 #include "node-daemon/install/command.h"
 
@@ -28,7 +27,6 @@ using ElfFile = Handle<Elf, elf_end>;
 
 constexpr std::string_view libcni = "dep\tgithub.com/containernetworking/cni\tv";
 
-constexpr std::size_t max_runtime_size = 256 << 20;
 constexpr std::chrono::seconds answer_time{5};
 
 using Version = std::pair<unsigned, unsigned>; // major and minor
@@ -60,24 +58,37 @@ std::string section(Elf *elf, std::string_view name)
     return "";
 }
 
+// Nothing if it is no regular file: a FIFO would never end.
+Fd open_regular(const std::filesystem::path &path)
+{
+    Fd fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    struct stat status = {};
+    return fd && fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) ? std::move(fd) : Fd();
+}
+
 // The modules of a Go executable (debug/buildinfo: from Go 1.18 on the section holds the texts
 // themselves). Empty if it says nothing.
-std::string go_modules(const std::filesystem::path &executable)
+std::string go_modules(const Fd &executable)
 {
-    const Fd fd(open(executable.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    struct stat status = {};
-    if (!fd || fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
-        elf_version(EV_CURRENT) == EV_NONE)
+    if (elf_version(EV_CURRENT) == EV_NONE)
         return "";
-    const ElfFile elf(elf_begin(fd.get(), ELF_C_READ, nullptr));
+    const ElfFile elf(elf_begin(executable.get(), ELF_C_READ, nullptr));
     return elf ? section(elf.get(), ".go.buildinfo") : "";
 }
 
-// Whether the executable holds a text, wherever.
-bool contains(const std::filesystem::path &executable, std::string_view text)
+// Whether the executable, of some dozens of MiB, holds a text, also over the border of two pieces.
+bool contains(const Fd &executable, std::string_view text)
 {
-    const auto content = read_file(executable, max_runtime_size).value_or(std::nullopt);
-    return content && memmem(content->data(), content->size(), text.data(), text.size());
+    std::string piece(1 << 20, '\0'), window;
+    off_t offset = 0;
+    for (ssize_t length = 0; (length = pread(executable.get(), piece.data(), piece.size(), offset)) > 0;
+         offset += length) {
+        window.append(piece, 0, static_cast<std::size_t>(length));
+        if (window.contains(text))
+            return true;
+        window.erase(0, window.size() - std::min(window.size(), text.size() - 1));
+    }
+    return false;
 }
 
 // "containerd github.com/containerd/containerd/v2 2.1.9 …", and others likewise: the third word.
@@ -94,10 +105,14 @@ Version version_of_containerd(const std::filesystem::path &executable)
 // executable knows the key that forbids drop-ins, which came with them; or is of a version that has them.
 bool search(const std::filesystem::path &runtime)
 {
-    const std::string modules = go_modules(runtime);
+    const Fd executable = open_regular(runtime);
+    if (!executable)
+        return false;
+    const std::string modules = go_modules(executable);
     if (const std::size_t found = modules.find(libcni); found != std::string::npos)
         return parse_version(std::string_view(modules).substr(found + libcni.size())) >= Version(1, 3);
-    return contains(runtime, "loadOnlyInlinedPlugins") || version_of_containerd(runtime) >= Version(2, 1);
+    return contains(executable, "loadOnlyInlinedPlugins") ||
+           version_of_containerd(runtime) >= Version(2, 1);
 }
 
 } // namespace

@@ -95,11 +95,10 @@ Result<void> plan_list_removal(const fs::path &conf_dir, const fs::path &but, Fi
         if (path == but || path.extension() != ".conflist")
             continue;
         auto text = read_present(path);
-        auto edited = text ? remove_from_conflist(*text) : std::unexpected(text.error());
-        if (!edited)
-            understood = std::unexpected(Error{"look for podrtt in", path, EAGAIN, edited.error().reason});
-        else if (*edited != *text)
-            changes.push_back({path, *text, *edited, entry_mode, ""});
+        auto planned = text ? plan_list(path, *text, remove_from_conflist(*text), changes)
+                            : std::unexpected(text.error());
+        if (!planned)
+            understood = std::unexpected(Error{"look for podrtt in", path, EAGAIN, planned.error().reason});
     }
     return understood;
 }
@@ -152,18 +151,11 @@ Result<FileChanges> plan_wanted(const EntryOptions &options, const std::vector<s
                                                                                              : list->own));
     if (auto planned = plan_list(*path, *text, edited, changes); !planned)
         return std::unexpected(planned.error());
-    // Others that cannot be understood are not what the runtime takes.
-    static_cast<void>(plan_list_removal(options.conf_dir, *path, changes).has_value());
+    // Those that cannot be understood are not what the runtime takes.
+    [[maybe_unused]] const auto understood = plan_list_removal(options.conf_dir, *path, changes);
     if (auto planned = plan_drop_in_removal(options.conf_dir, is_drop_in ? drop_in : "", changes); !planned)
         return std::unexpected(planned.error());
     return changes;
-}
-
-Result<void> plan_removal(const fs::path &conf_dir, FileChanges &changes)
-{
-    auto lists = plan_list_removal(conf_dir, "", changes);
-    auto files = plan_drop_in_removal(conf_dir, "", changes);
-    return lists ? files : lists;
 }
 
 // Nothing is known to be wrong, so that what there is may stay.
@@ -196,19 +188,21 @@ EntryPlan plan_entry(const EntryOptions &options, const Result<std::vector<std::
     auto wanted = versions ? plan_wanted(options, *versions) : std::unexpected(versions.error());
     if (wanted)
         return {std::move(*wanted), std::nullopt};
-    EntryPlan plan = {{}, wanted.error()};
     if (may_pass(wanted.error()))
-        return plan;
-    // As far as they are understood.
-    static_cast<void>(plan_removal(options.conf_dir, plan.changes).has_value());
-    return plan;
+        return {{}, wanted.error()};
+    return {plan_entry_removal(options.conf_dir).changes, wanted.error()};
 }
 
-Result<FileChanges> plan_entry_removal(const fs::path &conf_dir)
+EntryPlan plan_entry_removal(const fs::path &conf_dir)
 {
-    FileChanges changes;
-    auto planned = plan_removal(conf_dir, changes);
-    return planned ? Result<FileChanges>(std::move(changes)) : std::unexpected(planned.error());
+    EntryPlan plan;
+    auto lists = plan_list_removal(conf_dir, "", plan.changes);
+    auto files = plan_drop_in_removal(conf_dir, "", plan.changes);
+    if (!lists)
+        plan.refused = lists.error();
+    else if (!files)
+        plan.refused = files.error();
+    return plan;
 }
 
 bool is_drop_in(const FileChange &change)

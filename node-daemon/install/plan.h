@@ -39,9 +39,9 @@ struct EntryPlan {
 // if nothing is missing. `versions` are those of CNI that the plugin has answered, or why it has not.
 EntryPlan plan_entry(const EntryOptions &options, const Result<std::vector<std::string>> &versions);
 
-// Away with the entries, wherever they are. EAGAIN if a list cannot be read or understood: somebody may be
-// writing it just now, with an entry.
-Result<FileChanges> plan_entry_removal(const std::filesystem::path &conf_dir);
+// Away with the entries, wherever they are. Refused (EAGAIN) if a list cannot be read or understood:
+// somebody may be writing it just now, with an entry.
+EntryPlan plan_entry_removal(const std::filesystem::path &conf_dir);
 
 // Whether the change is of an entry's own file.
 bool is_drop_in(const FileChange &change);

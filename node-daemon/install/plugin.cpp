@@ -49,6 +49,16 @@ Result<FileChanges> plan_plugin(const fs::path &source, const fs::path &path)
     return FileChanges{{path, std::move(*present), std::move(*wanted), plugin_mode, source}};
 }
 
+Result<FileChanges> plan_plugin_removal(const fs::path &path)
+{
+    auto present = read_file(path, max_program_size);
+    if (!present)
+        return std::unexpected(present.error());
+    if (!*present)
+        return FileChanges();
+    return FileChanges{{path, std::move(*present), std::nullopt, plugin_mode, path}};
+}
+
 Result<std::vector<std::string>> ask_versions(const fs::path &plugin)
 {
     const auto answer = run_command({{plugin},

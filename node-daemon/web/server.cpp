@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "bpf/user/every.h"
 #include "bpf/user/fd.h"
 #include "bpf/user/handle.h"
 #include "node-daemon/web/clients.h"
@@ -196,7 +197,9 @@ public:
                                        options.data(), MHD_OPTION_END));
         if (!daemon_)
             return cannot_listen(address, "the HTTP server does not start");
-        cutting_ = std::jthread([this](const std::stop_token &stop) { cut_late_clients(stop); });
+        cutting_ = std::jthread([this](const std::stop_token &stop) {
+            every(look_interval, stop, [this] { clients_.cut_late(Clock::now()); });
+        });
         return {};
     }
 
@@ -265,17 +268,6 @@ private:
         auto owned = std::make_unique<TlsCredentials>(std::move(*credentials));
         use_tls_credentials(static_cast<gnutls_session_t>(info->tls_session), tls, *owned);
         return owned;
-    }
-
-    void cut_late_clients(const std::stop_token &stop)
-    {
-        std::mutex mutex;
-        std::condition_variable_any stopped;
-        std::unique_lock lock(mutex);
-        while (!stop.stop_requested()) {
-            clients_.cut_late(Clock::now());
-            stopped.wait_for(lock, stop, look_interval, [] { return false; });
-        }
     }
 
     const WebConfig config_;

@@ -7,6 +7,7 @@
 #include <barrier>
 #include <thread>
 
+#include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
@@ -14,7 +15,6 @@ namespace podrtt
 namespace
 {
 
-constexpr std::uint64_t ms = 1'000'000;
 constexpr std::uint32_t rounds = 3000;
 
 Packet data(std::uint32_t seq)

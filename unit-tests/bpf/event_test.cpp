@@ -4,14 +4,13 @@
 // is counted.
 #include <gtest/gtest.h>
 
+#include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
 {
 namespace
 {
-
-constexpr std::uint64_t ms = 1'000'000;
 
 class Events : public testing::Test
 {

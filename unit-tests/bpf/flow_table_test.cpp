@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "bpf/user/histogram.h"
+#include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
@@ -14,11 +15,7 @@ namespace podrtt
 namespace
 {
 
-constexpr std::uint64_t us = 1'000;
-constexpr std::uint64_t ms = 1'000'000;
-constexpr std::uint64_t s = 1'000'000'000;
 constexpr std::uint32_t capacity = Traffic::few_flows;
-constexpr Way out = Way::from_pod, in = Way::to_pod;
 
 class FlowTable : public testing::Test
 {

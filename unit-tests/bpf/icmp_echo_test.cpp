@@ -3,15 +3,13 @@
 // ICMP echo: requests and replies by the clock of the test.
 #include <gtest/gtest.h>
 
+#include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
 {
 namespace
 {
-
-constexpr std::uint64_t ms = 1'000'000;
-constexpr std::uint64_t s = 1'000'000'000;
 
 enum class Message { request, reply };
 
@@ -69,8 +67,6 @@ protected:
 
     Traffic traffic_;
 };
-
-constexpr Way out = Way::from_pod, in = Way::to_pod;
 
 TEST_F(Echo, OfThePodMeasuresTheNetwork)
 {

@@ -5,14 +5,13 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
 {
 namespace
 {
-
-constexpr std::uint64_t ms = 1'000'000;
 
 template <typename Row>
 std::string row_name(const testing::TestParamInfo<Row> &row)

@@ -3,6 +3,7 @@
 // Whose packet it is: the filter's classid says so, or nobody's.
 #include <gtest/gtest.h>
 
+#include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
@@ -10,7 +11,6 @@ namespace podrtt
 namespace
 {
 
-constexpr std::uint64_t ms = 1'000'000;
 const Packet syn = {.way = Way::from_pod, .flags = SYN, .seq = 999};
 const Packet syn_ack = {.way = Way::to_pod, .flags = SYN | ACK, .seq = 4999, .ack = 1000};
 

@@ -4,6 +4,7 @@
 // the test sets.
 #include <gtest/gtest.h>
 
+#include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
@@ -11,18 +12,7 @@ namespace podrtt
 namespace
 {
 
-constexpr std::uint64_t us = 1'000;
-constexpr std::uint64_t ms = 1'000'000;
-constexpr std::uint64_t s = 1'000'000'000;
-
-constexpr Way out = Way::from_pod, in = Way::to_pod;
-
 using Results = std::array<std::uint64_t, PODRTT_CONNECT_RESULTS>; // begun, answered, refused
-
-struct Step {
-    std::uint64_t at_ns;
-    Packet packet;
-};
 
 struct Opening {
     const char *name;

@@ -6,23 +6,13 @@
 
 #include <cstdio>
 
+#include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
 {
 namespace
 {
-
-constexpr std::uint64_t us = 1'000;
-constexpr std::uint64_t ms = 1'000'000;
-constexpr std::uint64_t s = 1'000'000'000;
-
-constexpr Way out = Way::from_pod, in = Way::to_pod;
-
-struct Step {
-    std::uint64_t at_ns;
-    Packet packet;
-};
 
 struct Sequence {
     const char *name;

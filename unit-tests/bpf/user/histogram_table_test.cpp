@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "bpf/user/histogram.h"
+#include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
 namespace podrtt
@@ -22,9 +23,6 @@ namespace podrtt
 namespace
 {
 
-constexpr std::uint64_t us = 1'000;
-constexpr std::uint64_t ms = 1'000'000;
-constexpr Way out = Way::from_pod, in = Way::to_pod;
 constexpr std::uint32_t few = PODRTT_HISTOGRAM_TRIES; // so that a key may have any place
 
 podrtt_histogram_key key(std::uint32_t pod, podrtt_kind kind = PODRTT_KIND_DATA)

@@ -50,6 +50,16 @@ TEST_F(Libcni, WithoutModulesIsKnownByTheKeyThatForbids)
     EXPECT_TRUE(loads_drop_ins(path));
 }
 
+TEST_F(Libcni, KeyIsFoundOverTheBorderOfWhatIsReadAtOnce)
+{
+    for (const std::size_t before :
+         {std::size_t{0}, std::size_t{(1 << 20) - 5}, std::size_t{(3 << 20) - 21}}) {
+        const auto path = directory() / std::to_string(before);
+        write(path, std::string(before, 'x') + "loadOnlyInlinedPlugins");
+        EXPECT_TRUE(loads_drop_ins(path)) << before;
+    }
+}
+
 TEST_F(Libcni, WithoutModulesIsKnownByContainerdsVersion)
 {
     const auto path = directory() / "containerd";
