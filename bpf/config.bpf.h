@@ -15,6 +15,9 @@ const volatile __u16 sample_interval;
 /* How far samples of bulk lie apart at least, jiffies. */
 const volatile __u16 bulk_interval = 10;
 
+/* A jiffy, in units of 32 ns. */
+const volatile __u32 jiffy_time = PODRTT_FAKE_JIFFY_NS / PODRTT_TIME_UNIT_NS;
+
 /* The entries of `histograms`, a power of two. */
 const volatile __u32 histogram_places = PODRTT_DEFAULT_HISTOGRAMS;
 

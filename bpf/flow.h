@@ -15,18 +15,34 @@
 /*
  * Time in probes and samples is CLOCK_MONOTONIC in units of 32 ns; it wraps after 137 s. An era is a
  * quarter of that, 34 s: what was armed three eras ago is older than any sample may be, and younger than
- * a wrap. Eras are counted in 8 bits, which wrap after 2.4 hours; in ICMP echo, where nothing is sent
- * again, in 32.
+ * a wrap. Eras are counted in 8 bits, which wrap after 2.4 hours; in ICMP echo and DNS, in 32.
  */
 #define PODRTT_TIME_SHIFT 5
 #define PODRTT_TIME_UNIT_NS (1 << PODRTT_TIME_SHIFT)
 #define PODRTT_ERA_SHIFT 35
 #define PODRTT_STALE_ERAS 3
 
-/* In podrtt_side.last: */
-#define PODRTT_TIMESTAMPS 0x80
-#define PODRTT_SPOKEN 0x40 /* the other end has said something since a slot was armed */
-#define PODRTT_SLOT 0x3f
+/* podrtt_side.flags: what its packets have noted of themselves. */
+#define PODRTT_SLOT 0x0003       /* the slot armed last */
+#define PODRTT_TIMESTAMPS 0x0004 /* … by a segment that carried timestamps */
+#define PODRTT_FIN 0x0008        /* it has sent one */
+#define PODRTT_HOLE 0x0010    /* data passed unseen, or has been overtaken: a later packet may bring it */
+#define PODRTT_OPEN 0x0020    /* a write has ended since it last acknowledged anything new */
+#define PODRTT_CLIENT 0x0040  /* it has begun the connection: what it sends are requests */
+#define PODRTT_REQUEST 0x0080 /* its last data is a request, whose end is watched in the slot armed last   \
+                               */
+#define PODRTT_MULTIPLEXED 0x0100 /* it sends more before it is answered */
+#define PODRTT_ASKED 0x0200       /* has acknowledged the other's request, and not answered it yet */
+/* Two bits a slot: enum podrtt_mark. */
+#define PODRTT_MARK_SHIFT(slot) (10 + 2 * (slot))
+#define PODRTT_MARK_MASK 3u
+
+/* What has become of the data that a slot watches. */
+enum podrtt_mark {
+    PODRTT_MARK_NONE,
+    PODRTT_MARK_BEHIND, /* earlier data was sent again: what acknowledges it may have waited for that */
+    PODRTT_MARK_RESENT, /* it was itself sent again */
+};
 
 /* A floor window is 149 ticks of 2^26 ns: 10 s. */
 #define PODRTT_FLOOR_TICK_SHIFT 26
@@ -45,18 +61,23 @@
 struct podrtt_side {
     __u64 probe[PODRTT_PROBES];
     __u64 sent;                 /* as seen at the veth: packets << 40 | bytes of payload; both wrap */
-    __u32 tsval[PODRTT_PROBES]; /* TSval (RFC 7323) of the segment that armed the slot */
+    __u32 tsval[PODRTT_PROBES]; /* TSval (RFC 7323) of the segment that armed the slot; of a request that is
+                                   acknowledged, and not answered yet, the time of its end */
     __u32 end;                  /* sequence number after the last byte seen */
-    __u32 acked;                /* the last acknowledgement number sent */
-    __u32 turn;                 /* where what the side sends now began: sequence number */
+    __u32 acked;                /* the last acknowledgement number sent; of DNS, a sum of the question */
     __u32 min_rtt;              /* of the leg, units of 32 ns; 0: no sample yet */
-    __u8 phase;                 /* enum podrtt_phase */
-    __u8 last; /* the slot armed last; with PODRTT_TIMESTAMPS if that segment carried timestamps, and … */
-    __u8 era;  /* of the clock when a slot was armed last: see below */
-    __u8 fin;  /* enum podrtt_fin */
+    __u16 run;                  /* bytes sent in one go: see PODRTT_BULK */
+    __u16 sent_at;              /* when it last sent new data, jiffies; wraps after 65 s or more */
+    __u16 flags;
+    __u8 phase; /* enum podrtt_phase */
+    __u8 era;   /* of the clock when a slot was armed last: see above */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_side, PODRTT_CACHE_LINE);
 #define PODRTT_PACKETS_SHIFT 40 /* of podrtt_side.sent: 1 TiB; a GSO packet is one */
+
+/* What a side sends before the other end says something again, or has acknowledged all of it, is a request,
+ * a response or a message; from so many bytes on it is bulk. */
+#define PODRTT_BULK 0xffffu
 
 enum podrtt_phase {
     PODRTT_UNSEEN, /* no data yet: `end` means nothing */
@@ -71,12 +92,6 @@ enum podrtt_phase {
     PODRTT_SYNCED,
 };
 #define PODRTT_FIRST_SYN 1
-
-enum podrtt_fin {
-    PODRTT_FIN_NONE,
-    PODRTT_FIN_SENT,
-    PODRTT_FIN_ACKED,
-};
 
 /* What stands before the sides is read with every packet, and seldom written. */
 struct podrtt_flow {

@@ -20,10 +20,9 @@ static __always_inline void send_echo(struct context *context, enum podrtt_leg l
 {
     struct podrtt_side *side = &context->flow->side[leg];
     __u32 end = ECHO_END(context->packet->seq);
-    __u32 slot = side->last + 1;
+    __u32 slot = last_slot(side) + 1;
     bool twice = false;
 
-    barrier_var(slot); /* so that what is compared is what is used, as the verifier wants it */
     if (slot >= PODRTT_PROBES)
         slot = 0;
     for (int i = 0; i < PODRTT_PROBES; i++) {
@@ -46,7 +45,7 @@ static __always_inline void answer_echo(struct context *context, enum podrtt_leg
             continue;
         __u32 eras = clock_era(&context->clock) - era;
         __u32 sample = time_since(&context->clock, probe_time(probe), eras);
-        take_sample(context, leg, PODRTT_KIND_ECHO, sample);
+        take_round_trip(context, leg, PODRTT_KIND_ECHO, sample);
         return;
     }
 }

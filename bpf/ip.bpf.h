@@ -86,7 +86,7 @@ static __always_inline __u32 ip_length(const struct __sk_buff *skb, __u32 said, 
  * Both IP parsers set addresses and protocol of the packet's key, leave the cursor behind the
  * IP headers, and the bytes from there on, payload included, in *segment_length. A first
  * fragment's payload is not all of its segment's: only its acknowledgement is used.
- * PARSE_ECHO means any message of ICMP.
+ * PARSE_ECHO means any message of ICMP, PARSE_DNS any of UDP.
  */
 
 static __always_inline enum parse_result parse_ipv4(const struct __sk_buff *skb, struct cursor *cursor,
@@ -98,9 +98,15 @@ static __always_inline enum parse_result parse_ipv4(const struct __sk_buff *skb,
 
     if (!ip)
         return PARSE_NOT_LINEAR;
-    bool icmp = ip->protocol == IPPROTO_ICMP;
-    if (unlikely(ip->protocol != IPPROTO_TCP && !icmp))
-        return PARSE_OTHER;
+    enum parse_result result = PARSE_TCP;
+    if (unlikely(ip->protocol != IPPROTO_TCP)) {
+        if (ip->protocol == IPPROTO_ICMP)
+            result = PARSE_ECHO;
+        else if (ip->protocol == IPPROTO_UDP)
+            result = PARSE_DNS;
+        else
+            return PARSE_OTHER;
+    }
     __u32 header_length = ip->ihl * 4;
     __u32 length = ip_length(skb, bpf_ntohs(ip->tot_len), ip_offset);
     if (unlikely(header_length < sizeof(*ip) || length < header_length))
@@ -109,7 +115,7 @@ static __always_inline enum parse_result parse_ipv4(const struct __sk_buff *skb,
         return parse_drop(PODRTT_DROP_TRUNCATED);
     __u16 fragment = bpf_ntohs(ip->frag_off);
     if (unlikely(fragment & IPV4_FRAGMENT_OFFSET))
-        return icmp ? PARSE_OTHER : parse_drop(PODRTT_DROP_FRAGMENT);
+        return result == PARSE_TCP ? parse_drop(PODRTT_DROP_FRAGMENT) : PARSE_OTHER;
     packet->partial = fragment & IPV4_MORE_FRAGMENTS;
 
     packet->key.protocol = ip->protocol;
@@ -118,23 +124,25 @@ static __always_inline enum parse_result parse_ipv4(const struct __sk_buff *skb,
     *segment_length = length - header_length;
     if (!take(cursor, header_length - sizeof(*ip)))
         return PARSE_NOT_LINEAR;
-    return unlikely(icmp) ? PARSE_ECHO : PARSE_TCP;
+    return result;
 }
 
 /* A packet without an end to its extension headers; no TCP segment begins at 0. */
 #define NO_SEGMENT 0
 #define SEGMENT_PARTIAL (1u << 31)
+#define SEGMENT_UDP (1u << 30)
 
 /*
- * Walks IPv6 extension headers (RFC 8200) from `offset` on, and returns where the TCP
- * header begins, with SEGMENT_PARTIAL if this is the first of several fragments, or
- * NO_SEGMENT. Not static, so that the verifier looks at the loop once.
+ * Walks IPv6 extension headers (RFC 8200) from `offset` on, and returns where the TCP or UDP
+ * header begins, with SEGMENT_UDP for this, with SEGMENT_PARTIAL if this is the first of several
+ * fragments, or NO_SEGMENT. Not static, so that the verifier looks at the loop once.
  */
 __noinline __u32 skip_extensions(struct __sk_buff *skb, __u32 offset, __u32 next_header)
 {
     __u32 partial = 0;
 
-    for (int i = 0; i < MAX_EXTENSION_HEADERS && next_header != IPPROTO_TCP; i++) {
+    for (int i = 0; i < MAX_EXTENSION_HEADERS && next_header != IPPROTO_TCP && next_header != IPPROTO_UDP;
+         i++) {
         if (next_header != IPPROTO_HOPOPTS && next_header != IPPROTO_ROUTING &&
             next_header != IPPROTO_DSTOPTS && next_header != IPPROTO_FRAGMENT && next_header != IPPROTO_AH)
             return NO_SEGMENT;
@@ -163,6 +171,8 @@ __noinline __u32 skip_extensions(struct __sk_buff *skb, __u32 offset, __u32 next
         }
         next_header = extension.next_header;
     }
+    if (next_header == IPPROTO_UDP)
+        return offset | partial | SEGMENT_UDP;
     return next_header == IPPROTO_TCP ? offset | partial : NO_SEGMENT;
 }
 
@@ -184,13 +194,21 @@ static __always_inline enum parse_result parse_ipv6(struct __sk_buff *skb, struc
     set_address_v6(source_address(&packet->key, direction), &ip->saddr);
     set_address_v6(destination_address(&packet->key, direction), &ip->daddr);
 
-    bool icmp = next_header == IPPROTO_ICMPV6;
-    if (unlikely(next_header != IPPROTO_TCP) && !icmp) {
+    enum parse_result result = PARSE_TCP;
+    packet->key.protocol = IPPROTO_TCP;
+    if (unlikely(next_header == IPPROTO_ICMPV6)) {
+        result = PARSE_ECHO;
+        packet->key.protocol = IPPROTO_ICMPV6;
+    } else if (unlikely(next_header != IPPROTO_TCP)) {
         __u32 segment = skip_extensions(skb, cursor->offset, next_header);
         if (segment == NO_SEGMENT)
             return PARSE_OTHER;
         packet->partial = segment & SEGMENT_PARTIAL;
-        segment &= ~SEGMENT_PARTIAL;
+        if (segment & SEGMENT_UDP) {
+            result = PARSE_DNS;
+            packet->key.protocol = IPPROTO_UDP;
+        }
+        segment &= ~(SEGMENT_PARTIAL | SEGMENT_UDP);
         __u32 length = segment - cursor->offset;
         if (length > MAX_EXTENSIONS_LENGTH) /* never; the verifier cannot know */
             return PARSE_OTHER;
@@ -200,9 +218,8 @@ static __always_inline enum parse_result parse_ipv6(struct __sk_buff *skb, struc
 
     if (unlikely(cursor->offset > end))
         return parse_drop(PODRTT_DROP_BAD_HEADER);
-    packet->key.protocol = icmp ? IPPROTO_ICMPV6 : IPPROTO_TCP;
     *segment_length = end - cursor->offset;
-    return unlikely(icmp) ? PARSE_ECHO : PARSE_TCP;
+    return result;
 }
 
 #endif

@@ -25,7 +25,7 @@ struct timestamps {
     __u32 tsecr;
 };
 
-/* A TCP segment or an ICMP echo message; numbers in host byte order. */
+/* A TCP segment, an ICMP echo message or a DNS message; numbers in host byte order. */
 struct packet {
     struct podrtt_flow_key key;
     __u32 seq;
@@ -41,6 +41,7 @@ struct packet {
 enum parse_result {
     PARSE_TCP,
     PARSE_ECHO,       /* an ICMP echo message */
+    PARSE_DNS,        /* a DNS query or answer in UDP */
     PARSE_OTHER,      /* nothing that is measured, or not all of it */
     PARSE_NOT_LINEAR, /* the headers reach beyond the linear part */
 };

@@ -6,6 +6,7 @@
 #include "bpf/icmp.bpf.h"
 #include "bpf/ip.bpf.h"
 #include "bpf/tcp.bpf.h"
+#include "bpf/udp.bpf.h"
 
 #define MAX_HEADERS_LENGTH 256 /* bytes made linear when the headers are not */
 
@@ -31,6 +32,8 @@ static __always_inline enum parse_result parse_linear(struct __sk_buff *skb, enu
         return protocol == bpf_htons(ETH_P_IP)
                    ? parse_echo(&cursor, direction, packet, ICMP_ECHO_REQUEST, ICMP_ECHO_REPLY)
                    : parse_echo(&cursor, direction, packet, ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY);
+    if (unlikely(result == PARSE_DNS))
+        return parse_dns(&cursor, direction, packet, segment_length);
     if (result != PARSE_TCP)
         return result;
     return parse_tcp(&cursor, direction, packet, segment_length);
@@ -47,7 +50,7 @@ static __always_inline void hide_path_from_verifier(struct packet *packet)
     packet->timestamps.tsecr = hide_from_verifier(packet->timestamps.tsecr, packet->seq);
 }
 
-/* Parses a packet: PARSE_TCP, PARSE_ECHO, or PARSE_OTHER if it must be left alone. */
+/* Parses a packet: PARSE_TCP, PARSE_ECHO, PARSE_DNS, or PARSE_OTHER if it must be left alone. */
 static __always_inline enum parse_result parse_packet(struct __sk_buff *skb, enum direction direction,
                                                       struct packet *packet)
 {

@@ -6,6 +6,7 @@
  */
 #include <linux/pkt_cls.h>
 
+#include "bpf/dns.bpf.h"
 #include "bpf/icmp_echo.bpf.h"
 #include "bpf/pod_id.bpf.h"
 #include "bpf/tcp_rtt.bpf.h"
@@ -62,6 +63,8 @@ static __always_inline int watch(struct __sk_buff *skb, enum direction direction
         process_tcp(skb, &packet, direction);
     else if (unlikely(result == PARSE_ECHO))
         process_echo(skb, &packet, direction);
+    else if (unlikely(result == PARSE_DNS))
+        process_dns(skb, &packet, direction);
     return TC_ACT_UNSPEC;
 }
 

@@ -153,10 +153,11 @@ PODRTT_ASSERT_SIZE(struct podrtt_peer_key, 20);
 /* ---- flows ---------------------------------------------------------------------- */
 
 /* One TCP connection of one pod; or one series of ICMP echo requests, whose identifier stands for
- * the port of their sender, while the other's is 0. */
+ * the port of their sender, while the other's is 0; or one DNS query, whose ID stands for the port of the
+ * server, which is 53. */
 struct podrtt_flow_key {
     __u16 pod;             /* pod id; keeps pods with equal addresses apart */
-    __u8 protocol;         /* IPPROTO_TCP, IPPROTO_ICMP or IPPROTO_ICMPV6 */
+    __u8 protocol;         /* IPPROTO_TCP, IPPROTO_ICMP, IPPROTO_ICMPV6 or IPPROTO_UDP */
     __u8 pad;              /* 0 */
     __be16 pod_port;       /* network byte order */
     __be16 peer_port;      /* network byte order */
@@ -184,11 +185,17 @@ enum podrtt_kind {
     PODRTT_KIND_FLOOR,     /* a flow's smallest sample in a window of 10 s */
     PODRTT_KIND_ECHO,      /* ICMP echo request -> reply, if that is switched on */
     PODRTT_KIND_CONNECT,   /* a connection's first SYN -> the SYN-ACK that answers it */
+    PODRTT_KIND_RECOVERY,  /* data's first sending -> the ACK that covers it, of what was sent again */
+    PODRTT_KIND_RESPONSE,  /* the last byte of a request -> the first byte of its answer */
+    PODRTT_KIND_DNS,       /* a DNS query, however often it is sent -> its answer */
     PODRTT_KINDS,
     /* No times: peer is 0, and bucket n counts what the enum says. So they survive whatever samples
      * survive. */
     PODRTT_KIND_CONNECTIONS = 32, /* enum podrtt_matching; leg is 0 */
     PODRTT_KIND_CONNECTS,         /* enum podrtt_connect */
+    PODRTT_KIND_RESENT,           /* 0: packets of TCP that were sent again */
+    PODRTT_KIND_DNS_QUERIES,      /* 0: queries, each once */
+    PODRTT_KIND_DNS_ANSWERS,      /* by RCODE (RFC 1035, 4.1.1), 0 to 15 */
 };
 
 /* How the answers of a connection's peers are recognised. */
@@ -266,6 +273,8 @@ enum podrtt_drop {
     PODRTT_DROP_FLOW_IDLE,       /* its last samples were the oldest */
     PODRTT_DROP_NO_POD,          /* packet: the filter or the interface names no pod */
     PODRTT_DROP_ADD_LATE,        /* pod: the plugin's deadline has passed; counted by the plugin */
+    PODRTT_DROP_DNS_UNASKED,     /* packet: a DNS answer that nobody waits for */
+    PODRTT_DROP_DNS_TRUNCATED,   /* packet: a DNS message shorter than its header, or than UDP says */
     PODRTT_DROPS,
 };
 PODRTT_ASSERT(PODRTT_DROPS <= PODRTT_MAX_DROPS);
@@ -282,6 +291,7 @@ enum podrtt_setting {
     PODRTT_SETTING_SEED,    /* secret of the flow table's hash; for the loader. 0: none yet */
     PODRTT_SETTING_OWNER,   /* 1 to 0xffff: major number of the filters' classids */
     PODRTT_SETTING_NEXT_ID, /* where the search for a free pod id begins: a hint */
+    PODRTT_SETTING_DNS,     /* 1: DNS is measured, too */
     PODRTT_SETTINGS,
 };
 PODRTT_ASSERT(PODRTT_SETTINGS <= PODRTT_MAX_SETTINGS);
@@ -297,7 +307,7 @@ struct podrtt_event {
                          2^40 */
     __u32 packets[2]; /* the same of packets; wraps at 2^24 */
     struct podrtt_flow_key flow;
-    __u32 ack; /* number of the acknowledgement that ended the round trip; host byte order */
+    __u32 ack; /* number of the acknowledgement that ended the time, or the ID of DNS; host byte order */
     __u8 leg;
     __u8 kind;
     __u8 peer;

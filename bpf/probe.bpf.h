@@ -34,24 +34,37 @@ static __always_inline bool swap_probe(struct podrtt_side *side, int slot, __u64
     return __sync_val_compare_and_swap(&side->probe[slot], from, to) == from;
 }
 
+static __always_inline enum podrtt_mark probe_mark(const struct podrtt_side *side, __u32 slot)
+{
+    return (enum podrtt_mark)(side->flags >> PODRTT_MARK_SHIFT(slot) & PODRTT_MARK_MASK);
+}
+
+static __always_inline void set_mark(struct podrtt_side *side, __u32 slot, enum podrtt_mark mark)
+{
+    side->flags =
+        (side->flags & ~(PODRTT_MARK_MASK << PODRTT_MARK_SHIFT(slot))) | mark << PODRTT_MARK_SHIFT(slot);
+}
+
+/* The slot armed last; PODRTT_PROBES or more never, which the verifier cannot know. */
+static __always_inline __u32 last_slot(const struct podrtt_side *side)
+{
+    __u32 last = side->flags & PODRTT_SLOT;
+
+    barrier_var(last); /* so that what is compared is what is used */
+    return last;
+}
+
 /* Two CPUs that arm one slot at the same time lose one of the two probes, no more. */
 static __always_inline void arm_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time,
                                      __u32 tsval)
 {
-    /* Before the probe itself, because a CPU that takes the probe reads the TSval. */
-    WRITE_ONCE(side->tsval[slot], tsval);
-    WRITE_ONCE(side->probe[slot], (__u64)end << 32 | time);
-    side->last = slot;
-}
+    /* Before the probe itself, because a CPU that takes the probe reads these. */
+    const __u32 of_the_slot =
+        PODRTT_SLOT | PODRTT_TIMESTAMPS | PODRTT_REQUEST | PODRTT_MARK_MASK << PODRTT_MARK_SHIFT(slot);
 
-/* Frees the slots whose data ends after `seq`. */
-static __noinline void discard_probes_after(struct podrtt_side *side, __u32 seq)
-{
-    for (int i = 0; i < PODRTT_PROBES; i++) {
-        __u64 probe = READ_ONCE(side->probe[i]);
-        if (probe && is_after(probe_end(probe), seq))
-            swap_probe(side, i, probe, 0);
-    }
+    WRITE_ONCE(side->tsval[slot], tsval);
+    WRITE_ONCE(side->flags, (side->flags & ~of_the_slot) | slot);
+    WRITE_ONCE(side->probe[slot], (__u64)end << 32 | time);
 }
 
 static __noinline void discard_probes(struct podrtt_side *side)

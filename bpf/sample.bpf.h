@@ -7,12 +7,6 @@
 #include "bpf/floor.bpf.h"
 #include "bpf/histogram_math.h"
 
-/* Whether the times of a kind make floors, too: those of the network path itself. */
-static __always_inline bool makes_floors(enum podrtt_kind kind)
-{
-    return kind == PODRTT_KIND_DATA || kind == PODRTT_KIND_HANDSHAKE;
-}
-
 /* A time that is known to be longer than any sample, but not how long. */
 #define STALE_SAMPLE (PODRTT_MAX_SAMPLE + 1)
 
@@ -22,9 +16,10 @@ static __always_inline __u32 time_since(struct clock *clock, __u32 time, __u32 e
     return unlikely(eras >= PODRTT_STALE_ERAS) ? STALE_SAMPLE : clock_time(clock) - time;
 }
 
-/* A time in units of 32 ns that has just ended on `leg`. */
-static __always_inline void take_sample(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,
-                                        __u32 sample)
+/* A time in units of 32 ns that has just ended on `leg`. Those of data and handshakes are of the network
+ * path itself, and make floors. */
+static __always_inline void record_time(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,
+                                        __u32 sample, bool is_round_trip)
 {
     struct podrtt_flow *flow = context->flow;
     struct podrtt_side *side = &flow->side[leg];
@@ -35,12 +30,25 @@ static __always_inline void take_sample(struct context *context, enum podrtt_leg
         return;
     }
     record_sample(pod, leg, kind, flow->peer, sample);
-    if (kind != PODRTT_KIND_CONNECT && (side->min_rtt == 0 || sample < side->min_rtt))
+    if (is_round_trip && (side->min_rtt == 0 || sample < side->min_rtt))
         side->min_rtt = sample;
     if (unlikely(events_are_read(&context->clock)))
         report_sample(context, leg, kind, sample);
-    if (makes_floors(kind))
+    if (is_round_trip && kind != PODRTT_KIND_ECHO)
         update_floor(flow, pod, leg, sample, &context->clock);
+}
+
+static __always_inline void take_round_trip(struct context *context, enum podrtt_leg leg,
+                                            enum podrtt_kind kind, __u32 sample)
+{
+    record_time(context, leg, kind, sample, true);
+}
+
+/* A wait that an application feels, since `time`, so many eras ago. */
+static __noinline void take_wait(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,
+                                 __u32 time, __u32 eras)
+{
+    record_time(context, leg, kind, time_since(&context->clock, time, eras), false);
 }
 
 #endif

@@ -70,8 +70,7 @@ static __always_inline bool end_connect(struct context *context, enum podrtt_leg
     if (!first || !(context->packet->flags & TCP_SYN) || !acknowledges_syn(context->packet, side) ||
         !swap_probe(side, PODRTT_FIRST_SYN, first, 0))
         return false;
-    take_sample(context, leg, PODRTT_KIND_CONNECT,
-                time_since(&context->clock, probe_time(first), clock_era(&context->clock) - era));
+    take_wait(context, leg, PODRTT_KIND_CONNECT, probe_time(first), clock_era(&context->clock) - era);
     count_connect(context->packet->key.pod, leg, PODRTT_CONNECT_ANSWERED);
     return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The rule by which data and its acknowledgement become a sample.
+ * The rule by which data and its acknowledgement become a round trip.
  *
  *   arm      New data (its end beyond any seen) or a SYN arms a free slot with its
  *            end sequence number and the time: the end of every write, if need be by
@@ -9,9 +9,9 @@
  *   sample   The slot whose end the ACK equals is the sample: exactly that segment,
  *            and none after it, has just been acknowledged. An ACK beyond the slot's
  *            end may have waited for a later segment, so it yields nothing.
- *   discard  Data at a sequence number seen before is a retransmission, or fills a
- *            hole: the slots from there on are discarded (Karn's rule), because what
- *            acknowledges them may answer either sending.
+ *   mark     Data at a sequence number seen before is a retransmission, or fills a
+ *            hole: the slots from there on yield no round trip (Karn's rule), because what
+ *            acknowledges them may answer either sending (tcp_recovery.bpf.h).
  *   check    With timestamps, TSecr must not be beyond the slot's TSval: then the ACK
  *            answers something sent later, which this tap has missed.
  */
@@ -24,6 +24,8 @@
 #include "bpf/peer.bpf.h"
 #include "bpf/probe.bpf.h"
 #include "bpf/tcp_connect.bpf.h"
+#include "bpf/tcp_recovery.bpf.h"
+#include "bpf/tcp_response.bpf.h"
 
 /* Data so far beyond what was seen, or an ACK so far behind it, belongs to another
  * connection or is forged: RFC 7323 allows windows of 1 GiB, but nobody uses them. */
@@ -39,7 +41,7 @@
  * Most acknowledgements find nothing to take, because a side is sampled only now and then.
  * That is noted in the flow's first cache line, which every packet reads; the side's own cache lines,
  * which the other CPU writes, are left alone then. Whatever an acknowledgement could end or
- * contradict ends the quiet: a probe, a FIN, and data that does not follow on the last.
+ * contradict ends the quiet: a probe, and data that does not follow on the last.
  */
 static __always_inline void end_quiet(struct podrtt_flow *flow, enum podrtt_leg leg)
 {
@@ -55,7 +57,7 @@ static __always_inline void begin_quiet(struct podrtt_flow *flow, enum podrtt_le
 
     for (int i = 0; i < PODRTT_PROBES; i++)
         probes |= READ_ONCE(side->probe[i]);
-    if (!probes && side->phase == PODRTT_SYNCED && side->fin == PODRTT_FIN_NONE)
+    if (!probes && side->phase == PODRTT_SYNCED)
         WRITE_ONCE(flow->quiet[leg], 1);
 }
 
@@ -78,7 +80,8 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
     }
 
     struct timestamps answer = {};
-    bool echoes = side->last & PODRTT_TIMESTAMPS && read_timestamps(context->skb, context->packet, &answer);
+    bool echoes =
+        side->flags & PODRTT_TIMESTAMPS && read_timestamps(context->skb, context->packet, &answer);
     if (echoes && is_after(answer.tsecr, tsval))
         return;
     /* Of several SYNs the last one has armed the slot: only its echo tells that it, and
@@ -89,7 +92,7 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
 
     __u8 eras = clock_era(&context->clock) - side->era;
     __u32 sample = time_since(&context->clock, time, eras);
-    take_sample(context, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA, sample);
+    take_round_trip(context, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA, sample);
 }
 
 /* A SYN-ACK may acknowledge data that came with the SYN (RFC 7413), as far as it likes. */
@@ -111,6 +114,25 @@ static __noinline void answer_syn(struct context *context, enum podrtt_leg leg)
         complete(context, leg, 0, probe_time(last), tsval);
     side->phase = PODRTT_SYNCED;
     begin_quiet(context->flow, leg);
+}
+
+/* The slots whose data was sent again, or lies behind such data. */
+static __noinline void take_marked(struct context *context, enum podrtt_leg leg, __u32 request)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    __u32 ack = context->packet->ack;
+
+    for (__u32 i = 0; i < PODRTT_PROBES; i++) {
+        __u64 probe = READ_ONCE(side->probe[i]);
+        enum podrtt_mark mark = probe_mark(side, i);
+        if (!probe || mark == PODRTT_MARK_NONE || is_after(probe_end(probe), ack) ||
+            !swap_probe(side, i, probe, 0))
+            continue;
+        if (mark == PODRTT_MARK_RESENT && probe_time(probe) != TIME_UNKNOWN)
+            end_recovery(context, leg, probe_time(probe));
+        if (i == request)
+            acknowledge_request(context, leg, i, probe_time(probe));
+    }
 }
 
 /* The packet's ACK, against the other side's data. */
@@ -137,16 +159,18 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
         return;
     }
 
-    if (behind == 0) { /* all that was sent has arrived */
-        side->turn = ack;
-        if (side->fin == PODRTT_FIN_SENT)
-            side->fin = PODRTT_FIN_ACKED;
-    }
+    if (behind == 0 && side->run)
+        side->run = 0; /* all that was sent has arrived */
+
+    __u32 request = request_slot(side);
+    if (unlikely(side->flags >> PODRTT_MARK_SHIFT(0)))
+        take_marked(context, leg, request);
 
     int hit = -1;
     __u32 hit_time = 0;
     __u32 hit_tsval = 0;
-    for (int i = 0; i < PODRTT_PROBES; i++) {
+    __u32 request_time = 0;
+    for (__u32 i = 0; i < PODRTT_PROBES; i++) {
         __u64 probe = READ_ONCE(side->probe[i]);
         if (!probe || is_after(probe_end(probe), ack))
             continue;
@@ -159,7 +183,11 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
             hit_time = probe_time(probe);
             hit_tsval = tsval;
         }
+        if (i == request)
+            request_time = probe_time(probe);
     }
+    if (request_time)
+        acknowledge_request(context, leg, request, request_time);
     if (hit >= 0)
         complete(context, leg, hit, hit_time, hit_tsval);
     begin_quiet(context->flow, leg);
@@ -181,7 +209,8 @@ static __always_inline void arm(struct context *context, struct podrtt_side *sid
 {
     side->era = clock_era(&context->clock);
     arm_slot(side, slot, end, clock_time(&context->clock), tsval);
-    side->last = slot | (has_timestamps ? PODRTT_TIMESTAMPS : 0);
+    if (has_timestamps)
+        side->flags |= PODRTT_TIMESTAMPS;
 }
 
 /* What is known of a side begins with this packet: whatever acknowledges it is news. */
@@ -191,7 +220,8 @@ static __always_inline void begin_side(struct context *context, enum podrtt_leg 
     struct podrtt_side *side = &context->flow->side[leg];
 
     side->end = end;
-    side->turn = end;
+    side->run = 0;
+    side->sent_at = clock_jiffies();
     side->phase = phase;
     context->flow->side[other_leg(leg)].acked = context->packet->seq;
 }
@@ -210,6 +240,12 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
     bool ambiguous = again && tsval == side->tsval[0];
 
     end_quiet(context->flow, leg);
+    if (again) {
+        if (packet->flags & TCP_ACK && side->flags & PODRTT_CLIENT)
+            side->flags &= ~PODRTT_CLIENT; /* both have begun */
+        else
+            count_resent(packet->key.pod, leg);
+    }
     if (again && is_connecting(side)) {
         side->phase = PODRTT_CONNECTING_AGAIN; /* the wait goes on */
     } else if (again) {
@@ -219,7 +255,7 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
         discard_probes(side);
         flush_floor(context->flow, context->packet->key.pod, leg);
         begin_side(context, leg, end, packet->flags & TCP_ACK ? PODRTT_SYN_SENT : PODRTT_CONNECTING);
-        side->fin = PODRTT_FIN_NONE;
+        side->flags = packet->flags & TCP_ACK ? 0 : PODRTT_CLIENT;
         if (!(packet->flags & TCP_ACK)) {
             context->flow->counted = 0;
             begin_connect(context, leg, acknowledged_by);
@@ -233,10 +269,6 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
     else
         arm(context, side, 0, acknowledged_by, tsval, has_timestamps);
 }
-
-/* What a side sends before the other end says something again, or has acknowledged all of it, is a request,
- * a response or a message, up to this many bytes; what goes on beyond is bulk. */
-#define MAX_WRITE 65536
 
 /*
  * The end of every write is worth a probe: what is acknowledged is the last segment of a request or
@@ -290,25 +322,24 @@ static __noinline bool is_chosen(struct podrtt_flow *flow, enum podrtt_leg leg, 
     return chosen;
 }
 
-/* The other end has said nothing since a slot was armed, in this jiffy. */
+/* The side has sent a whole write in this jiffy, and the other end has said nothing since. */
 static __always_inline bool speaks_alone(const struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
 {
-    return flow->armed[leg] == now && !(flow->side[leg].last & PODRTT_SPOKEN);
+    return flow->armed[leg] == now && flow->side[leg].flags & PODRTT_OPEN;
 }
 
 /* A side that speaks alone is watched a few times in a jiffy; one that asks or answers, each time. */
-static __always_inline bool is_frequent(const struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
+static __always_inline bool is_frequent(const struct podrtt_flow *flow, enum podrtt_leg leg, bool alone)
 {
-    return speaks_alone(flow, leg, now) &&
-           (flow->counted >> PODRTT_LEG_SHIFT(leg) & PODRTT_LEG_MAX) == PODRTT_LEG_MAX;
+    return alone && (flow->counted >> PODRTT_LEG_SHIFT(leg) & PODRTT_LEG_MAX) == PODRTT_LEG_MAX;
 }
 
 /* Before a slot is armed. */
-static __always_inline void note_frequency(struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
+static __always_inline void note_frequency(struct podrtt_flow *flow, enum podrtt_leg leg, bool alone)
 {
     __u32 shift = PODRTT_LEG_SHIFT(leg);
 
-    if (speaks_alone(flow, leg, now)) {
+    if (alone) {
         if ((flow->counted >> shift & PODRTT_LEG_MAX) < PODRTT_LEG_MAX)
             flow->counted += 1 << shift;
     } else if (flow->counted >> shift & PODRTT_LEG_MAX) {
@@ -316,63 +347,92 @@ static __always_inline void note_frequency(struct podrtt_flow *flow, enum podrtt
     }
 }
 
-/* The slot armed last; PODRTT_PROBES or more never, which the verifier cannot know. */
-static __always_inline __u32 last_slot(const struct podrtt_side *side)
+/* Adds to what the side has sent in one go; whether that is bulk. */
+static __always_inline bool is_bulk(struct podrtt_side *side, __u32 bytes)
 {
-    __u32 last = side->last & PODRTT_SLOT;
+    __u32 run = side->run + bytes;
 
-    barrier_var(last); /* so that what is compared is what is used */
-    return last;
+    if (run < bytes || run > PODRTT_BULK)
+        run = PODRTT_BULK;
+    if (side->run != run)
+        side->run = run;
+    return run == PODRTT_BULK;
+}
+
+/* Data that follows on nothing, or on a SYN whose SYN-ACK has passed unseen, may be a retransmission; what
+ * is sent after its ACK's arrival is not. */
+static __noinline void begin_midstream(struct context *context, enum podrtt_leg leg, __u32 end)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+    const struct podrtt_side *other = &context->flow->side[other_leg(leg)];
+
+    discard_probes(side);
+    begin_side(context, leg, end, PODRTT_WAITING);
+    arm_slot(side, 0, end, TIME_UNKNOWN, 0);
+    if (context->packet->flags & TCP_FIN)
+        side->flags |= PODRTT_FIN;
+    if (!((side->flags | other->flags) & PODRTT_CLIENT) && has_port_of_client(&context->packet->key, leg))
+        side->flags |= PODRTT_CLIENT;
 }
 
 /* The packet's data, or FIN. */
 static __always_inline void send_data(struct context *context, enum podrtt_leg leg)
 {
-    struct podrtt_side *side = &context->flow->side[leg];
+    struct podrtt_flow *flow = context->flow;
+    struct podrtt_side *side = &flow->side[leg];
     const struct packet *packet = context->packet;
     bool fin = packet->flags & TCP_FIN;
     __u32 end = packet->seq + packet->length + fin;
 
     /* Of another connection, or forged; but if the other end is known, it may be the SYN that was. */
-    if (unlikely(is_connecting(side)) && context->flow->side[other_leg(leg)].phase == PODRTT_UNSEEN &&
+    if (unlikely(is_connecting(side)) && flow->side[other_leg(leg)].phase == PODRTT_UNSEEN &&
         !follows_syn(packet, side))
         return;
-    if (unlikely(packet->seq != side->end || fin || side->phase <= PODRTT_CONNECTING_AGAIN))
+    if (unlikely(packet->seq != side->end || side->phase <= PODRTT_CONNECTING_AGAIN))
         note_jump(context, leg);
-    if (fin && side->fin == PODRTT_FIN_NONE)
-        side->fin = PODRTT_FIN_SENT;
-    /* Who goes on after a SYN has got its SYN-ACK, which has passed unseen. */
     if (side->phase <= PODRTT_CONNECTING_AGAIN) {
-        discard_probes(side);
-        /* It may be a retransmission; what is sent after its ACK's arrival is not. */
-        begin_side(context, leg, end, PODRTT_WAITING);
-        arm_slot(side, 0, end, TIME_UNKNOWN, 0);
+        begin_midstream(context, leg, end);
         return;
     }
 
     __s32 gap = (__s32)(packet->seq - side->end);
     if (gap > MAX_SEQUENCE_GAP)
         return;
-    if (gap < 0 && side->phase >= PODRTT_SYN_SENT)
-        discard_probes_after(side, packet->seq);
-    if (!is_after(end, side->end))
+    if (unlikely(fin) && !is_after(side->end, end))
+        side->flags |= PODRTT_FIN;
+    if (unlikely(side->flags & PODRTT_HOLE) && flow->side[other_leg(leg)].acked == side->end)
+        side->flags &= ~PODRTT_HOLE; /* all has arrived */
+    if (unlikely(gap) && side->phase >= PODRTT_SYN_SENT) {
+        if (gap < 0)
+            send_again(context, leg, end);
+        else
+            note_hole(context, leg, end);
+    }
+    __s32 advance = (__s32)(end - side->end);
+    if (advance <= 0)
         return;
+    if (unlikely(side->flags & PODRTT_ASKED))
+        answer_request(context, other_leg(leg));
     side->end = end;
 
     /* A FIN without data may be acknowledged at once or by the receiver's own FIN. */
     if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
         return;
     __u16 now = clock_jiffies();
-    bool bulk = end - side->turn > MAX_WRITE;
-    if (bulk && (__u16)(now - context->flow->armed[leg]) < bulk_interval)
-        return;
-    if (sample_interval ? !is_chosen(context->flow, leg, now) : is_frequent(context->flow, leg, now))
-        return;
-    /* The first free slot: requests and responses, which are many, always use the same. */
-    __u32 slot = 0;
-    while (slot < PODRTT_PROBES && READ_ONCE(side->probe[slot]))
-        slot++;
     bool ends_write = packet->flags & TCP_PSH;
+    bool asks = side->flags & PODRTT_CLIENT && may_ask(context, side, now);
+    bool alone = speaks_alone(flow, leg, now);
+    side->flags = (side->flags & ~PODRTT_REQUEST) | (ends_write ? PODRTT_OPEN : 0);
+    side->sent_at = now;
+    bool bulk = is_bulk(side, advance);
+    if (bulk && (__u16)(now - flow->armed[leg]) < bulk_interval)
+        return;
+    if (sample_interval ? !is_chosen(flow, leg, now) : is_frequent(flow, leg, alone))
+        return;
+    if (unlikely(side->flags >> PODRTT_MARK_SHIFT(0)))
+        forget_marks(side);
+    /* The first free slot: requests and responses, which are many, always use the same. */
+    __u32 slot = free_slot(side);
     __u32 last = last_slot(side);
     if (last >= PODRTT_PROBES)
         return;
@@ -385,17 +445,19 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     if (slot == PODRTT_PROBES) {
         /* The one armed last moves on to the end of this write. */
         slot = last_slot(side);
-        if (bulk || !ends_write || slot >= PODRTT_PROBES)
+        if (bulk || !ends_write || slot >= PODRTT_PROBES || probe_mark(side, slot) == PODRTT_MARK_RESENT)
             return;
         swap_probe(side, slot, READ_ONCE(side->probe[slot]), 0);
     }
     if (slot == 0)
         side->phase = PODRTT_SYNCED;
     if (!sample_interval)
-        note_frequency(context->flow, leg, now);
-    context->flow->armed[leg] = now;
-    end_quiet(context->flow, leg);
+        note_frequency(flow, leg, alone);
+    flow->armed[leg] = now;
+    end_quiet(flow, leg);
     arm(context, side, slot, end, tsval, has_timestamps);
+    if (asks && ends_write && packet->ack == flow->side[other_leg(leg)].end)
+        side->flags |= PODRTT_REQUEST;
 }
 
 /* ---- flows -------------------------------------------------------------------------- */
@@ -428,6 +490,12 @@ static __noinline bool ends_connection(const struct packet *packet, const struct
     return false;
 }
 
+/* Both ends have sent a FIN, and acknowledged the other's. */
+static __always_inline bool is_over(const struct podrtt_side *one, const struct podrtt_side *other)
+{
+    return one->flags & other->flags & PODRTT_FIN && one->acked == other->end && other->acked == one->end;
+}
+
 /* Takes one segment of a flow into account; `own` is the leg that its sender's data measures.
  * True if the connection is over, so that it takes no room from the living. */
 static __always_inline bool process_segment(struct __sk_buff *skb, struct packet *packet,
@@ -448,8 +516,8 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
      * which the other CPU writes, is left alone then. */
     if (packet->flags & TCP_ACK && (packet->ack != side->acked || packet->flags & TCP_SYN)) {
         side->acked = packet->ack;
-        side->turn = side->end;
-        side->last |= PODRTT_SPOKEN;
+        side->run = 0;
+        side->flags &= ~(PODRTT_OPEN | PODRTT_REQUEST);
         if (!READ_ONCE(flow->quiet[other_leg(own)]))
             acknowledge(&context, other_leg(own));
     }
@@ -458,7 +526,7 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
     else if (packet->length || packet->flags & TCP_FIN)
         send_data(&context, own);
 
-    if (unlikely(side->fin == PODRTT_FIN_ACKED) && flow->side[other_leg(own)].fin == PODRTT_FIN_ACKED) {
+    if (unlikely(side->flags & PODRTT_FIN) && is_over(side, &flow->side[other_leg(own)])) {
         flush_floors(flow, packet->key.pod);
         return true;
     }

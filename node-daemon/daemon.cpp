@@ -81,6 +81,8 @@ Result<void> set_settings(Maps &maps, const RunOptions &options)
 {
     if (auto set = maps.settings.update(PODRTT_SETTING_ECHO, options.icmp); !set)
         return set;
+    if (auto set = maps.settings.update(PODRTT_SETTING_DNS, options.dns); !set)
+        return set;
     return maps.settings.update(PODRTT_SETTING_ATTACH, options.attach);
 }
 

@@ -29,6 +29,7 @@ struct RunOptions {
     std::chrono::seconds grace_period{300};
     std::filesystem::path cni_cache = "/var/lib/cni/results"; // libcni's
     bool icmp = false;
+    bool dns = true;
     bool install = false; // and keep the plugin installed
     InstallOptions installation;
     SeriesOptions series;

@@ -61,7 +61,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     std::string level = "pod", leg = "both";
     bool no_peers = false;
 
-    CLI::App app{"podrttd measures the TCP round-trip time of every pod on this node."};
+    CLI::App app{"podrttd measures what every pod on this node waits for on the network."};
     app.set_version_flag("--version", std::string("podrttd ") + version);
     app.require_subcommand(1);
     app.fallthrough();
@@ -92,6 +92,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                     "libcni's cache, in which pods are found that no plugin has reported")
         ->capture_default_str();
     run->add_flag("--icmp", options.run.icmp, "Measure ICMP echo (ping), too");
+    run->add_flag("!--no-dns", options.run.dns, "Leave DNS queries and their answers alone");
     run->add_option(
            "--attach", options.run.attach,
            "auto, clsact or tcx (both on the host veth), or pod (inside the pod). auto moves a pod "
@@ -156,7 +157,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     top->add_flag("--json", options.top.json, "Print JSON instead of a table; implies --once");
 
     CLI::App *stream =
-        app.add_subcommand("stream", "Print every sample as it is taken, a line of JSON each");
+        app.add_subcommand("stream", "Print every time as it is measured, a line of JSON each");
     stream->add_option("--namespace", options.stream.name_space, "Only of pods in this namespace");
     stream->add_option("--pod", options.stream.pod, "Only of the pod of this name");
 

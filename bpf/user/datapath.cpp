@@ -140,6 +140,8 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
     skeleton->rodata->flow_sets = sets;
     skeleton->rodata->histogram_places = bpf_map__max_entries(skeleton->maps.histograms);
     skeleton->rodata->sample_interval = to_jiffies(wanted.sample_interval, jiffy());
+    skeleton->rodata->jiffy_time =
+        static_cast<std::uint32_t>(jiffy() / std::chrono::nanoseconds(PODRTT_TIME_UNIT_NS));
     skeleton->rodata->bulk_interval = to_jiffies(bulk_interval, jiffy());
 
     if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {

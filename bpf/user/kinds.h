@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <iterator>
+#include <span>
 #include <string>
 
 #include "bpf/podrtt.h"
@@ -35,6 +36,12 @@ inline constexpr Kind kinds[] = {
      "Round-trip time between ICMP echo requests and their replies."},
     {PODRTT_KIND_CONNECT, "connect", "tcp_connect", "Connect", "TCP",
      "Time from a connection's first SYN to the SYN-ACK that answers it, however often the SYN was sent."},
+    {PODRTT_KIND_RECOVERY, "recovery", "tcp_recovery", "Recovery", "TCP",
+     "Time from the first sending of data that had to be sent again to its acknowledgement."},
+    {PODRTT_KIND_RESPONSE, "response", "tcp_response", "Response", "TCP",
+     "Time from the last byte of a request to the first byte of its answer."},
+    {PODRTT_KIND_DNS, "dns", "dns", "DNS", "UDP",
+     "Time from a DNS query to its answer, however often the query was sent."},
 };
 static_assert(std::size(kinds) == PODRTT_KINDS);
 
@@ -64,12 +71,32 @@ inline constexpr Word<podrtt_matching> matchings[] = {
 };
 static_assert(std::size(matchings) == PODRTT_MATCHINGS);
 
-inline constexpr Word<podrtt_connect> connect_results[] = {
-    {PODRTT_CONNECT_BEGUN, "begun"},
-    {PODRTT_CONNECT_ANSWERED, "answered"},
-    {PODRTT_CONNECT_REFUSED, "refused"},
+// What is counted beside times, of each pod and namespace, by leg. Bucket n of the kind's histogram counts
+// what values[n] names; the last name is that of all that follow, too.
+struct Count {
+    podrtt_kind kind;
+    const char *metric; // podrtt_pod_<metric>_total, podrtt_namespace_<metric>_total
+    const char *label;  // of its values; none if it has only one
+    std::span<const char *const> values;
+    const char *help;
 };
+
+inline constexpr const char *one_value[] = {""};
+inline constexpr const char *connect_results[] = {"begun", "answered", "refused"};
 static_assert(std::size(connect_results) == PODRTT_CONNECT_RESULTS);
+inline constexpr const char *response_codes[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN",
+                                                 "NOTIMP",  "REFUSED", "other"};
+
+inline constexpr Count counts[] = {
+    {PODRTT_KIND_CONNECTS, "connects", "result", connect_results,
+     "Connections begun, by the pod (leg network) or to it (leg pod), answered, and refused."},
+    {PODRTT_KIND_RESENT, "resent_packets", nullptr, one_value,
+     "TCP packets sent again, by the pod (leg network) or to it (leg pod)."},
+    {PODRTT_KIND_DNS_QUERIES, "dns_queries", nullptr, one_value,
+     "DNS queries of the pod (leg network) or to it (leg pod), each once."},
+    {PODRTT_KIND_DNS_ANSWERS, "dns_answers", "rcode", response_codes,
+     "DNS answers to these queries, by response code."},
+};
 
 // Of --attach, and in podrtt_pod_attached.
 inline constexpr Word<podrtt_attach> forms[] = {
@@ -119,6 +146,8 @@ inline constexpr Drop drops[] = {
     {PODRTT_DROP_FLOW_IDLE, &evicted_flows, "longest_idle", false},
     {PODRTT_DROP_NO_POD, &ignored_packets, "no_pod", false},
     {PODRTT_DROP_ADD_LATE, &unmeasured_adds, "deadline", true},
+    {PODRTT_DROP_DNS_UNASKED, &ignored_packets, "dns_unasked", false},
+    {PODRTT_DROP_DNS_TRUNCATED, &ignored_packets, "dns_truncated", false},
 };
 static_assert(std::size(drops) == PODRTT_DROPS);
 
@@ -133,14 +162,20 @@ constexpr bool is_in_order(const Row (&rows)[size], Number Row::*number)
 }
 static_assert(is_in_order(kinds, &Kind::kind) && is_in_order(legs, &Leg::leg) &&
               is_in_order(matchings, &Word<podrtt_matching>::number) &&
-              is_in_order(forms, &Word<podrtt_attach>::number) &&
-              is_in_order(connect_results, &Word<podrtt_connect>::number) &&
-              is_in_order(drops, &Drop::drop));
+              is_in_order(forms, &Word<podrtt_attach>::number) && is_in_order(drops, &Drop::drop));
 
 // Numbers from maps may be another version's.
 constexpr const Kind *find_kind(unsigned number)
 {
     return number < std::size(kinds) ? &kinds[number] : nullptr;
+}
+
+constexpr const Count *find_count(unsigned number)
+{
+    for (const Count &count : counts)
+        if (static_cast<unsigned>(count.kind) == number)
+            return &count;
+    return nullptr;
 }
 
 constexpr const Kind &kind_of(podrtt_kind kind)

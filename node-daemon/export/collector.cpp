@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -101,16 +102,22 @@ MetricFamily pod_flows(const Snapshot &snapshot)
     return family;
 }
 
-MetricFamily connects_family(std::string name, std::string help,
-                             const std::map<SeriesKey, podrtt_histogram> &series)
+MetricFamily count_family(std::string name, std::string help, const Count &count,
+                          const std::map<SeriesKey, podrtt_histogram> &series)
 {
     MetricFamily family = make_family(std::move(name), std::move(help), MetricType::Counter);
-    for (const auto &[key, counts] : series) {
-        for (const auto &[result, result_name] : connect_results) {
+    for (const auto &[key, histogram] : series) {
+        if (key.kind != count.kind)
+            continue;
+        for (std::size_t i = 0; i < count.values.size(); i++) {
+            const bool last = i + 1 == count.values.size();
+            const __u64 *bucket = &histogram.bucket[i];
             ClientMetric metric;
             metric.label = series_labels(key);
-            metric.label.push_back({"result", result_name});
-            metric.counter.value = static_cast<double>(counts.bucket[result]);
+            if (count.label)
+                metric.label.push_back({count.label, count.values[i]});
+            metric.counter.value = static_cast<double>(
+                std::accumulate(bucket, last ? std::end(histogram.bucket) : bucket + 1, std::uint64_t{0}));
             family.metric.push_back(std::move(metric));
         }
     }
@@ -268,14 +275,14 @@ void Collector::collect(Exposition &exposition) const
                                             std::string(kind.help) + " Includes pods that are gone.",
                                             kind.kind, snapshot->namespace_series));
         }
-        families.push_back(connects_family(
-            "podrtt_pod_connects_total",
-            "Connections begun, by the pod (leg network) or to it (leg pod), answered, and refused.",
-            snapshot->pod_connects));
-        families.push_back(
-            connects_family("podrtt_namespace_connects_total",
-                            "The same of all pods of a namespace, those that are gone included.",
-                            snapshot->namespace_connects));
+        for (const Count &count : counts) {
+            const std::string suffix = std::string(count.metric) + "_total";
+            families.push_back(
+                count_family("podrtt_pod_" + suffix, count.help, count, snapshot->pod_counts));
+            families.push_back(count_family("podrtt_namespace_" + suffix,
+                                            std::string(count.help) + " Includes pods that are gone.",
+                                            count, snapshot->namespace_counts));
+        }
         families.push_back(pod_info(*snapshot));
         families.push_back(pod_flows(*snapshot));
         families.push_back(pod_attached(*snapshot, attach_states_.all()));

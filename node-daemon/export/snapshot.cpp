@@ -27,8 +27,8 @@ public:
         // A total without samples is only a place that is reserved.
         if (!is_exported(key) || !sample_count(total))
             return;
-        if (key.kind == PODRTT_KIND_CONNECTS)
-            add(snapshot_.namespace_connects[connects_key(key, key.name_space, "")], total);
+        if (find_count(key.kind))
+            add(snapshot_.namespace_counts[count_key(key, key.name_space, "")], total);
         else if (find_kind(key.kind))
             add(snapshot_.namespace_series[series_key(key, key.name_space, "")], total);
     }
@@ -43,10 +43,10 @@ public:
         }
         if (!is_exported(key))
             return;
-        if (key.kind == PODRTT_KIND_CONNECTS) {
+        if (find_count(key.kind)) {
             if (has_series)
-                add(snapshot_.pod_connects[connects_key(key, pod.name_space, shown_name(pod))], histogram);
-            add(snapshot_.namespace_connects[connects_key(key, pod.name_space, "")], histogram);
+                add(snapshot_.pod_counts[count_key(key, pod.name_space, shown_name(pod))], histogram);
+            add(snapshot_.namespace_counts[count_key(key, pod.name_space, "")], histogram);
             return;
         }
         if (!find_kind(key.kind))
@@ -82,7 +82,7 @@ private:
 
     // They are not kept by peer class.
     template <typename Key>
-    static SeriesKey connects_key(const Key &key, const char *name_space, std::string pod)
+    static SeriesKey count_key(const Key &key, const char *name_space, std::string pod)
     {
         return {static_cast<podrtt_kind>(key.kind), name_space, std::move(pod),
                 static_cast<podrtt_leg>(key.leg), ""};

@@ -32,9 +32,9 @@ struct Snapshot {
     std::map<std::uint32_t, podrtt_pod> pods;
     std::map<SeriesKey, podrtt_histogram> pod_series;
     std::map<SeriesKey, podrtt_histogram> namespace_series; // includes pods that are gone
-    // Counts by enum podrtt_connect, in the buckets of PODRTT_KIND_CONNECTS.
-    std::map<SeriesKey, podrtt_histogram> pod_connects;
-    std::map<SeriesKey, podrtt_histogram> namespace_connects; // includes pods that are gone
+    // What is counted beside times (kinds.h), in buckets.
+    std::map<SeriesKey, podrtt_histogram> pod_counts;
+    std::map<SeriesKey, podrtt_histogram> namespace_counts; // includes pods that are gone
     std::map<PodName, ConnectionCounts> connections;
     std::size_t histogram_entries = 0; // of the map
     std::size_t total_entries = 0;     // the same

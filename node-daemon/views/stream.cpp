@@ -103,8 +103,11 @@ std::string to_json(const podrtt_event &event, const podrtt_pod *pod, std::int64
     const Kind *kind = find_kind(event.kind);
     const bool echo = event.kind == PODRTT_KIND_ECHO;
     // The identifier of echo messages stands at both ends, as ePPing has it.
-    const auto pod_port = ntohs(event.flow.pod_port | (echo ? event.flow.peer_port : 0));
-    const auto peer_port = ntohs(event.flow.peer_port | (echo ? event.flow.pod_port : 0));
+    auto pod_port = ntohs(event.flow.pod_port | (echo ? event.flow.peer_port : 0));
+    auto peer_port = ntohs(event.flow.peer_port | (echo ? event.flow.pod_port : 0));
+    // The ID of a DNS query stands in the place of the server's port.
+    if (event.kind == PODRTT_KIND_DNS)
+        (network ? peer_port : pod_port) = 53;
     const nlohmann::ordered_json json = {
         {"timestamp",
          static_cast<double>(static_cast<std::int64_t>(event.time) + realtime_offset_ns) * 1e-9},

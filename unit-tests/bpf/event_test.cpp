@@ -51,12 +51,18 @@ TEST_F(Events, TellEverySampleInOrder)
     traffic_.report_until(1000 * ms);
     connect(100 * ms);
     auto events = traffic_.events();
-    ASSERT_EQ(events.size(), 5u);
+    ASSERT_EQ(events.size(), 6u);
 
     EXPECT_EQ(events[0].kind, PODRTT_KIND_CONNECT);
     EXPECT_EQ(events[0].leg, PODRTT_LEG_NETWORK);
     EXPECT_EQ(events[0].rtt, 8 * ms);
     events.erase(events.begin());
+
+    EXPECT_EQ(events[2].kind, PODRTT_KIND_RESPONSE);
+    EXPECT_EQ(events[2].leg, PODRTT_LEG_NETWORK);
+    EXPECT_EQ(events[2].rtt, 20 * ms);
+    EXPECT_EQ(events[2].ack, 1100u);
+    events.erase(events.begin() + 2);
 
     EXPECT_EQ(events[0].kind, PODRTT_KIND_HANDSHAKE);
     EXPECT_EQ(events[0].leg, PODRTT_LEG_NETWORK);
@@ -85,13 +91,13 @@ TEST_F(Events, TellEverySampleInOrder)
 
 TEST_F(Events, ThatDoNotFitAreCountedAndTheirSamplesKept)
 {
-    constexpr std::uint64_t connections = 4000; // five events of over 100 bytes each, in 1 MiB
+    constexpr std::uint64_t connections = 4000; // six events of over 100 bytes each, in 1 MiB
     traffic_.report_until(~0ull);
     for (std::uint64_t i = 0; i < connections; i++)
         connect(100 * ms, static_cast<std::uint16_t>(1024 + i));
     std::uint64_t read = traffic_.events().size();
     EXPECT_GT(traffic_.drops(PODRTT_DROP_EVENTS_FULL), 0u);
-    EXPECT_EQ(read + traffic_.drops(PODRTT_DROP_EVENTS_FULL), 5 * connections);
+    EXPECT_EQ(read + traffic_.drops(PODRTT_DROP_EVENTS_FULL), 6 * connections);
     EXPECT_EQ((traffic_.samples()[{PODRTT_LEG_NETWORK, PODRTT_KIND_DATA}].count), connections);
 }
 

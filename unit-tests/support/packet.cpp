@@ -26,8 +26,8 @@ Bytes tcp_segment(const Packet &packet)
     const bool from_pod = packet.way == Way::from_pod;
     Bytes options = packet.timestamps ? timestamps_option(*packet.timestamps) : packet.tcp_options;
     Bytes bytes;
-    put(bytes, from_pod ? packet.pod_port : 80, 2);
-    put(bytes, from_pod ? 80 : packet.pod_port, 2);
+    put(bytes, from_pod ? packet.pod_port : packet.peer_port, 2);
+    put(bytes, from_pod ? packet.peer_port : packet.pod_port, 2);
     put(bytes, packet.seq, 4);
     put(bytes, packet.ack, 4);
     put(bytes, (5 + options.size() / 4) << 4, 1);
@@ -39,10 +39,23 @@ Bytes tcp_segment(const Packet &packet)
     return bytes;
 }
 
+Bytes udp_datagram(const Packet &packet)
+{
+    const bool from_pod = packet.way == Way::from_pod;
+    Bytes bytes;
+    put(bytes, from_pod ? packet.pod_port : packet.peer_port, 2);
+    put(bytes, from_pod ? packet.peer_port : packet.pod_port, 2);
+    put(bytes, 8 + packet.datagram->size() + packet.udp_length_beyond, 2);
+    put(bytes, 0, 2);
+    append(bytes, *packet.datagram);
+    return bytes;
+}
+
 Bytes ip_packet(const Packet &packet)
 {
     const bool from_pod = packet.way == Way::from_pod;
-    const Bytes segment = tcp_segment(packet);
+    const Bytes segment = packet.datagram ? udp_datagram(packet) : tcp_segment(packet);
+    const std::uint8_t protocol = packet.datagram ? IPPROTO_UDP : IPPROTO_TCP;
     Bytes bytes;
     Bytes pod, peer;
     if (packet.version == 4) {
@@ -54,14 +67,15 @@ Bytes ip_packet(const Packet &packet)
         put(bytes, 0, 2);
         put(bytes, packet.fragment, 2);
         put(bytes, 64, 1);
-        put(bytes, IPPROTO_TCP, 1);
+        put(bytes, protocol, 1);
         put(bytes, 0, 2);
     } else {
         pod = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
         peer = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
         put(bytes, 0x60000000, 4);
         put(bytes, packet.extension_headers.size() + segment.size(), 2);
-        put(bytes, packet.first_extension, 1);
+        put(bytes, packet.extension_headers.empty() && packet.datagram ? protocol : packet.first_extension,
+            1);
         put(bytes, 64, 1);
     }
     append(bytes, from_pod ? pod : peer);

@@ -20,7 +20,7 @@ struct Timestamps {
     std::uint32_t tsecr;
 };
 
-// A TCP segment between a pod (10.0.0.1:40000, fd00::1) and its peer (192.0.2.1:80,
+// A TCP segment, or a datagram, between a pod (10.0.0.1:40000, fd00::1) and its peer (192.0.2.1:80,
 // 2001:db8::1), and how it is wrapped. Checksums are left 0: nothing here looks at them.
 struct Packet {
     Way way = Way::from_pod;
@@ -32,6 +32,9 @@ struct Packet {
 
     int version = 4;
     std::uint16_t pod_port = 40000;
+    std::uint16_t peer_port = 80;
+    std::optional<Bytes> datagram = {};             // UDP with this payload, instead of TCP
+    std::uint16_t udp_length_beyond = 0;            // what its header claims more than there is
     std::vector<std::uint16_t> vlan_protocols = {}; // 0x8100, 0x88a8
     Bytes ip_options = {};                          // IPv4; a multiple of 4
     Bytes extension_headers = {};                   // IPv6; the first one's kind is in first_extension

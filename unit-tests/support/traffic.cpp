@@ -108,12 +108,19 @@ Samples Traffic::waits(podrtt_kind kind, podrtt_leg leg) const
     return {};
 }
 
+std::uint64_t Traffic::count(podrtt_kind kind, podrtt_leg leg, std::uint32_t of) const
+{
+    for (const auto &[key, histogram] : histograms())
+        if (key.leg == leg && key.kind == kind)
+            return histogram.bucket[of];
+    return 0;
+}
+
 std::array<std::uint64_t, PODRTT_CONNECT_RESULTS> Traffic::connects(podrtt_leg leg) const
 {
     std::array<std::uint64_t, PODRTT_CONNECT_RESULTS> counts = {};
-    for (const auto &[key, histogram] : histograms())
-        if (key.leg == leg && key.kind == PODRTT_KIND_CONNECTS)
-            std::copy_n(histogram.bucket, counts.size(), counts.begin());
+    for (std::uint32_t result = 0; result < counts.size(); result++)
+        counts[result] = count(PODRTT_KIND_CONNECTS, leg, result);
     return counts;
 }
 

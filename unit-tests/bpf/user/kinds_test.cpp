@@ -35,6 +35,18 @@ TEST(Kinds, OfAnotherVersionAreNone)
     EXPECT_EQ(find_kind(255), nullptr);
 }
 
+TEST(Counts, AreNoTimes)
+{
+    for (const Count &count : counts) {
+        EXPECT_EQ(find_count(count.kind), &count);
+        EXPECT_EQ(find_kind(count.kind), nullptr);
+        EXPECT_THAT(count.metric, MatchesRegex("[a-z][a-z_]*"));
+        EXPECT_EQ(count.label == nullptr, count.values.size() == 1);
+    }
+    EXPECT_EQ(find_count(PODRTT_KIND_DNS), nullptr);
+    EXPECT_EQ(find_count(255), nullptr);
+}
+
 TEST(Drops, HaveAReasonOfTheirOwnInTheirFamily)
 {
     std::set<std::pair<std::string, std::string>> reasons;

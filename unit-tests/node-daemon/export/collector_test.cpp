@@ -209,6 +209,31 @@ TEST_F(Metrics, CountWhatBecomesOfConnects)
     EXPECT_THAT(all, Not(HasSubstr("_bucket")));
 }
 
+TEST_F(Metrics, CountWhatIsBesideTimesByLeg)
+{
+    podrtt_histogram counts = {};
+    counts.bucket[0] = 7;
+    counts.bucket[3] = 2;
+    counts.bucket[5] = 1;
+    counts.bucket[6] = 3;
+    counts.bucket[15] = 4;
+    ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
+    for (const podrtt_kind kind : {PODRTT_KIND_RESENT, PODRTT_KIND_DNS_QUERIES, PODRTT_KIND_DNS_ANSWERS})
+        ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, kind), counts));
+    const std::string all = text();
+    const std::string labels = "{namespace=\"shop\",pod=\"web-0\",leg=\"network\"";
+    const std::string answers = "podrtt_pod_dns_answers_total" + labels + ",rcode=\"";
+    EXPECT_THAT(all, HasSubstr(answers + "NOERROR\"} 7\n"));
+    EXPECT_THAT(all, HasSubstr(answers + "FORMERR\"} 0\n"));
+    EXPECT_THAT(all, HasSubstr(answers + "NXDOMAIN\"} 2\n"));
+    EXPECT_THAT(all, HasSubstr(answers + "REFUSED\"} 1\n"));
+    EXPECT_THAT(all, HasSubstr(answers + "other\"} 7\n"));
+    EXPECT_THAT(all, HasSubstr("podrtt_pod_resent_packets_total" + labels + "} 17\n"));
+    EXPECT_THAT(all, HasSubstr("podrtt_pod_dns_queries_total" + labels + "} 17\n"));
+    EXPECT_THAT(all,
+                HasSubstr("podrtt_namespace_dns_queries_total{namespace=\"shop\",leg=\"network\"} 17\n"));
+}
+
 TEST_F(Metrics, OfEchoAreAFamilyOfTheirOwn)
 {
     ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));

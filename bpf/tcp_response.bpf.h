@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The wait for an answer: from the last byte of a request to the first byte of what answers it.
+ *
+ * Requests are what the end sends that has begun the connection, or that has the port of a client. A
+ * response is the first data that follows on what the requester had got when it asked, if its ACK equals
+ * the end of the request, and that is the last that the requester has sent. So what is sent before the
+ * request is answered makes it no request: pieces of one write, or of two at once, are; else the connection
+ * is multiplexed, and what answers what cannot be known.
+ */
+#ifndef PODRTT_TCP_RESPONSE_BPF_H
+#define PODRTT_TCP_RESPONSE_BPF_H
+
+#include <linux/in.h>
+
+#include "bpf/probe.bpf.h"
+#include "bpf/sample.bpf.h"
+#include "bpf/tcp.bpf.h"
+
+/* Head and body of a request are written one after the other: within 64 µs, in units of 32 ns. */
+#define MAX_WRITE_GAP 2048
+
+/* After so long, nothing is waited for any more: jiffies, 16 s or more. */
+#define MULTIPLEXED_FOR 16384
+
+/* Where no SYN tells: the ports that clients use begin here (Linux: ip_local_port_range; Windows: later).
+ */
+#define FIRST_CLIENT_PORT 32768
+
+/* Of a connection that is met after its SYN. */
+static __always_inline bool has_port_of_client(const struct podrtt_flow_key *key, enum podrtt_leg leg)
+{
+    __u16 pod = bpf_ntohs(key->pod_port);
+    __u16 peer = bpf_ntohs(key->peer_port);
+
+    if (leg == PODRTT_LEG_NETWORK)
+        return pod >= FIRST_CLIENT_PORT && peer < FIRST_CLIENT_PORT;
+    return peer >= FIRST_CLIENT_PORT && pod < FIRST_CLIENT_PORT;
+}
+
+/* When the write before this one ended, which is a request that is not answered yet. */
+static __noinline bool is_at_once(struct context *context, const struct podrtt_side *side)
+{
+    __u32 last = last_slot(side);
+
+    if (last >= PODRTT_PROBES)
+        return false;
+    __u64 probe = READ_ONCE(side->probe[last]);
+    __u32 time = probe ? probe_time(probe) : READ_ONCE(side->tsval[last]);
+    return clock_time(&context->clock) - time <= MAX_WRITE_GAP;
+}
+
+/* New data of a client, before it is armed: whether it may be a request, or the rest of one. */
+static __always_inline bool may_ask(struct context *context, struct podrtt_side *side, __u16 now)
+{
+    __u16 gap = now - side->sent_at;
+    __u16 flags = side->flags;
+
+    if (!(flags & PODRTT_OPEN)) {
+        if (likely(!(flags & PODRTT_MULTIPLEXED)))
+            return true;
+        if (gap < MULTIPLEXED_FOR)
+            return false;
+        side->flags &= ~PODRTT_MULTIPLEXED;
+        return true;
+    }
+    if (gap > 1)
+        side->flags |= PODRTT_MULTIPLEXED;
+    else if (flags & PODRTT_REQUEST)
+        return is_at_once(context, side);
+    return false;
+}
+
+/* The slot that watches a request's end, or watched it; PODRTT_PROBES or more if there is none. */
+static __always_inline __u32 request_slot(const struct podrtt_side *asking)
+{
+    return asking->flags & PODRTT_REQUEST ? asking->flags & PODRTT_SLOT : PODRTT_PROBES;
+}
+
+/* The packet's data is the first that follows on what the requester had got. */
+static __always_inline bool is_first_answer(const struct packet *packet, const struct podrtt_side *asking,
+                                            const struct podrtt_side *answering)
+{
+    return packet->length && packet->seq == answering->end && packet->seq == asking->acked &&
+           answering->phase >= PODRTT_WAITING;
+}
+
+static __always_inline void end_response(struct context *context, enum podrtt_leg leg, __u32 time)
+{
+    __u8 eras = clock_era(&context->clock) - context->flow->side[leg].era;
+
+    take_wait(context, leg, PODRTT_KIND_RESPONSE, time, eras);
+}
+
+/* The packet's ACK has taken the slot that watched the request's end. If it comes without data, the slot's
+ * TSval, which nothing else needs any more, makes room for the time. */
+static __noinline void acknowledge_request(struct context *context, enum podrtt_leg leg, __u32 slot,
+                                           __u32 time)
+{
+    struct podrtt_side *asking = &context->flow->side[leg];
+    struct podrtt_side *answering = &context->flow->side[other_leg(leg)];
+
+    answering->flags &= ~PODRTT_ASKED;
+    if (is_first_answer(context->packet, asking, answering)) {
+        end_response(context, leg, time);
+    } else if (!context->packet->length && slot < PODRTT_PROBES) {
+        WRITE_ONCE(asking->tsval[slot], time);
+        answering->flags |= PODRTT_ASKED;
+    }
+}
+
+/* The first data of an end that has acknowledged a request before, on the leg of that. A FIN may have
+ * followed on the request. */
+static __noinline void answer_request(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *asking = &context->flow->side[leg];
+    struct podrtt_side *answering = &context->flow->side[other_leg(leg)];
+    __u32 last = last_slot(asking);
+    __u32 fin = asking->flags & PODRTT_FIN ? 1 : 0;
+
+    answering->flags &= ~PODRTT_ASKED;
+    if (last < PODRTT_PROBES && asking->flags & PODRTT_REQUEST && !READ_ONCE(asking->probe[last]) &&
+        asking->end - context->packet->ack <= fin && is_first_answer(context->packet, asking, answering))
+        end_response(context, leg, READ_ONCE(asking->tsval[last]));
+}
+
+#endif
