@@ -70,6 +70,8 @@ struct Line {
     std::int64_t jitter_ns = 0;
     int loss_permille = 0;
     bool lose_first_syn = false;
+    unsigned lose_each = 0; // so many frames with data from the near end; 0: none
+    unsigned data_frames = 0;
     std::set<std::uint16_t> syns = {}; // the ports that have sent one
     std::minstd_rand random = {};
 
@@ -164,19 +166,37 @@ void log_tcp(std::FILE *log, const Bytes &bytes)
                  total - header - tcp.th_off * std::size_t{4}, tcp.th_flags);
 }
 
-// The port that a SYN over IPv4 comes from, if the frame is one.
-std::optional<std::uint16_t> syn_port(const Bytes &bytes)
+// The headers of a TCP segment over IPv4, if the frame is one, and whether it has data.
+struct Segment {
+    tcphdr tcp;
+    bool has_data;
+};
+
+std::optional<Segment> segment(const Bytes &bytes)
 {
     iphdr ip;
-    tcphdr tcp;
+    Segment segment;
     if (bytes.size() < ETH_HLEN + sizeof(ip))
         return std::nullopt;
     std::memcpy(&ip, bytes.data() + ETH_HLEN, sizeof(ip));
     const std::size_t header = ETH_HLEN + ip.ihl * std::size_t{4};
-    if (ip.version != 4 || ip.protocol != IPPROTO_TCP || bytes.size() < header + sizeof(tcp))
+    if (ip.version != 4 || ip.protocol != IPPROTO_TCP || bytes.size() < header + sizeof(tcphdr))
         return std::nullopt;
-    std::memcpy(&tcp, bytes.data() + header, sizeof(tcp));
-    return tcp.syn && !tcp.ack ? std::optional(tcp.th_sport) : std::nullopt;
+    std::memcpy(&segment.tcp, bytes.data() + header, sizeof(tcphdr));
+    segment.has_data = ntohs(ip.tot_len) > (ip.ihl + segment.tcp.th_off) * 4;
+    return segment;
+}
+
+// By a rule, not by chance.
+bool is_lost(const Lane &lane, Line &line, const Bytes &bytes)
+{
+    const auto found = line.lose_first_syn || line.lose_each ? segment(bytes) : std::nullopt;
+    if (!found)
+        return false;
+    if (line.lose_first_syn && found->tcp.syn && !found->tcp.ack)
+        return line.syns.insert(found->tcp.th_sport).second;
+    const bool counts = line.lose_each && found->has_data && std::strcmp(lane.name, "far") == 0;
+    return counts && ++line.data_frames % line.lose_each == 0;
 }
 
 void take_in(Lane &lane, Line &line)
@@ -188,8 +208,7 @@ void take_in(Lane &lane, Line &line)
             return;
         const std::int64_t in_ns = now_ns();
         const Bytes bytes(buffer, buffer + length);
-        const auto port = line.lose_first_syn ? syn_port(bytes) : std::nullopt;
-        const bool lost = line.loses() || (port && line.syns.insert(*port).second);
+        const bool lost = line.loses() || is_lost(lane, line, bytes);
         const std::int64_t before = lane.held.empty() ? 0 : lane.held.back().due_ns;
         lane.held.push_back({bytes, in_ns, std::max(before, line.due(in_ns)), lost});
     }
@@ -219,15 +238,16 @@ std::int64_t let_out(Lane &lane, std::FILE *log)
 
 int main(int argc, char **argv)
 {
-    if (argc < 6 || argc > 9) {
+    if (argc < 6 || argc > 10) {
         std::fprintf(stderr, "usage: delay_line NETNS NEAR FAR DELAY_US LOG [JITTER_US [LOSS_PERMILLE "
-                             "[LOSE_FIRST_SYN]]]\n");
+                             "[LOSE_FIRST_SYN [LOSE_EACH]]]]\n");
         return 2;
     }
     Line line = {.delay_ns = std::atoll(argv[4]) * 1000,
                  .jitter_ns = argc > 6 ? std::atoll(argv[6]) * 1000 : 0,
                  .loss_permille = argc > 7 ? std::atoi(argv[7]) : 0,
-                 .lose_first_syn = argc > 8 && std::atoi(argv[8])};
+                 .lose_first_syn = argc > 8 && std::atoi(argv[8]),
+                 .lose_each = argc > 9 ? static_cast<unsigned>(std::atoi(argv[9])) : 0};
     int near = open_tap(argv[2]);
     int far = open_tap_in(argv[1], argv[3]);
     std::FILE *log = std::fopen(argv[5], "w");

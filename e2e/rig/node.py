@@ -129,11 +129,13 @@ class Peer:
         run("ip", "link", "add", self.device, "type", "veth", "peer", "name", "eth0", "netns", self.name)
         self._route()
 
-    def connect_by_delay_line(self, delay_us, log, jitter_us=0, loss_permille=0, lose_first_syn=False):
-        """By a line that holds every frame for delay_us and up to jitter_us in each direction."""
+    def connect_by_delay_line(self, delay_us, log, jitter_us=0, loss_permille=0, lose_first_syn=False,
+                              lose_each=0):
+        """By a line that holds every frame for delay_us and up to jitter_us in each direction, and loses each
+        so many frames with data that go to the peer."""
         self.line = subprocess.Popen(
             [BIN / "delay_line", NETNS / self.name, self.device, "eth0", str(delay_us), log, str(jitter_us),
-             str(loss_permille), str(int(lose_first_syn))],
+             str(loss_permille), str(int(lose_first_syn)), str(lose_each)],
             stdout=subprocess.PIPE, text=True)
         if self.line.stdout.readline() != "ready\n":
             raise CommandFailed("delay_line did not start")

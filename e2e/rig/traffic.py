@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real TCP traffic, to be run inside pods and peers.
+"""Real traffic, to be run inside pods and peers.
 
   traffic.py serve PORT                             serves both kinds, IPv4 and IPv6
   traffic.py requests HOST PORT CONNECTIONS COUNT   short requests, COUNT on each connection
@@ -8,10 +8,15 @@
                                                     prints how many
   traffic.py connects HOST PORT COUNT               connections, one after the other; prints how long each took,
                                                     seconds
+  traffic.py timed HOST PORT CONNECTIONS COUNT      short requests; prints how long each was without an answer,
+                                                    seconds
   traffic.py parallel HOST PORT CONNECTIONS COUNT   short requests on all connections at the same time;
                                                     prints tcpi_rtt of each at its end, microseconds
   traffic.py bulk HOST PORT BYTES                   one connection that sends BYTES
   traffic.py ping HOST COUNT                        ICMP echo; prints how many were answered
+  traffic.py names                                  a DNS server: "slow" names are answered after 50 ms, "failing"
+                                                    ones by SERVFAIL, "lost" ones when they are asked again
+  traffic.py resolve HOST NAME COUNT                asks for the name; prints how long each answer took, seconds
 """
 
 import os
@@ -86,6 +91,60 @@ def connects(host, port, count):
             print(time.monotonic() - start)
 
 
+def timed(host, port, connections, count):
+    for _ in range(int(connections)):
+        with connect(host, port) as connection:
+            for _ in range(int(count)):
+                connection.sendall(REQUEST)
+                start = time.monotonic()
+                if not receive(connection, 1):
+                    raise ConnectionError("the server closed the connection")
+                print(time.monotonic() - start)
+                receive(connection, len(RESPONSE) - 1)
+
+
+def names():
+    """Answers hold the question alone: nobody here looks at more."""
+    seen = set()
+
+    def reply(server, client, query, rcode):
+        server.sendto(query[:2] + struct.pack("!H", 0x8180 | rcode) + query[4:], client)
+
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        server.bind(("::", 53))
+        print("ready", flush=True)
+        while True:
+            query, client = server.recvfrom(512)
+            name = query[13:13 + query[12]].lower()
+            if name.startswith(b"lost") and (query[:2], client) not in seen:
+                seen.add((query[:2], client))
+            elif name.startswith(b"slow"):
+                threading.Timer(0.05, reply, (server, client, query, 0)).start()
+            else:
+                reply(server, client, query, 2 if name.startswith(b"failing") else 0)
+
+
+def resolve(host, name, count):
+    label = name.encode()
+    question = bytes([len(label)]) + label + b"\x04test\x00" + struct.pack("!HH", 1, 1)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.3)
+        client.connect((host, 53))
+        for number in range(int(count)):
+            query = struct.pack("!HHHHHH", number + 1, 0x0100, 1, 0, 0, 0) + question
+            start = time.monotonic()
+            client.send(query)
+            while True:
+                try:
+                    if client.recv(512)[:2] == query[:2]:
+                        break
+                except TimeoutError:
+                    client.send(query)
+            print(time.monotonic() - start)
+
+
 TCPI_RTT = 68  # offset in struct tcp_info (linux/tcp.h)
 
 
@@ -157,4 +216,4 @@ def bulk(host, port, length):
 
 if __name__ == "__main__":
     {"serve": serve, "requests": requests, "split": split, "parallel": parallel, "paced": paced, "bulk": bulk,
-     "connects": connects, "ping": ping}[sys.argv[1]](*sys.argv[2:])
+     "connects": connects, "ping": ping, "timed": timed, "names": names, "resolve": resolve}[sys.argv[1]](*sys.argv[2:])
