@@ -34,6 +34,9 @@ def read_kinds():
 
 KINDS = read_kinds()
 RTT, HANDSHAKE, FLOOR = (KINDS[name].family for name in ("data", "handshake", "floor"))
+CONNECT, RESPONSE, RECOVERY, DNS = (KINDS[name].family for name in ("connect", "response", "recovery", "dns"))
+# What an application waits for: together where the time goes.
+WAITS = [KINDS[name] for name in ("dns", "connect", "response", "recovery")]
 # Those that have no panels of their own below get one each, of the same form.
 MORE_KINDS = [kind for kind in KINDS.values() if kind.family not in (RTT, HANDSHAKE, FLOOR)]
 NODES = 'instance=~"$node"'
@@ -200,6 +203,8 @@ def cluster():
         stat("Data, p99", "99th percentile from data to its acknowledgement, network leg: what applications feel.",
              quantile(0.99, f"namespace_{RTT}", "", network), unit="s", steps=above(0.1, 1)),
         stat("Samples", "Samples of data in a second.", f"sum({samples(f'namespace_{RTT}', '', both)})", unit="cps"),
+        row("Where the time goes"),
+        where_the_time_goes("namespace_", network, "network leg", width=24),
         row("Network leg"),
         graph("Path by namespace, median", "Median of the smallest time of each connection in 10 s.",
               target(quantile(0.5, f"namespace_{FLOOR}", "namespace", network), "{{namespace}}"), links=to_namespace),
@@ -232,6 +237,13 @@ def namespace():
     to_pod = [link("pod", "namespace", "pod")]
     by_pod = "namespace, pod"
     return dashboard("namespace", "Latency of the pods of one namespace.", ["node", "namespace"], [
+        row("Where the time goes"),
+        where_the_time_goes("namespace_", network, "network leg"),
+        where_the_time_goes("namespace_", pod, "pod leg"),
+        counts("namespace_resent_packets", inside, "leg", "Packets sent again", "In a second. Leg network: by its pods; leg pod: to them."),
+        counts("namespace_dns_answers", network, "rcode", "DNS answers by response code",
+               "In a second, to queries of its pods. What queries have more got no answer."),
+        row("Pods"),
         graph("Path by pod, median, network leg", "Median of the smallest time of each connection in 10 s.",
               target(quantile(0.5, FLOOR, by_pod, network), "{{pod}}"), links=to_pod),
         graph("Data by pod, p99, network leg", "From data to its acknowledgement.",
@@ -260,6 +272,20 @@ def namespace():
     ])
 
 
+def where_the_time_goes(prefix, where, of, **more):
+    """The waits of an application side by side, and the path itself."""
+    return graph(f"Waits, p99, {of}", "What a request is made of: DNS, connect and response; a recovery is within a response. "
+                 "The floor is the path itself.",
+                 *(target(quantile(0.99, f"{prefix}{kind.family}", "", where), kind.title) for kind in WAITS),
+                 target(quantile(0.5, f"{prefix}{FLOOR}", "", where), "Floor, median"), **more)
+
+
+def counts(family, where, by, title, description, **more):
+    legend = f"{{{{{by}}}}}" if by else "packets"
+    return graph(title, description, target(f"sum by ({by}) (rate(podrtt_{family}_total{{{where}}}[$__rate_interval]))", legend),
+                 unit="cps", logarithmic=False, **more)
+
+
 def legs(title, description, family, quantiles, where):
     """The same graph for both legs, side by side."""
     return [graph(f"{title}, {leg} leg", description,
@@ -271,6 +297,11 @@ def pod():
     this = f'{NODES}, namespace="$namespace", pod="$pod"'
     return dashboard("pod", "Latency of one pod: the network on the left, the pod itself on the right.",
                      ["node", "namespace", "pod"], [
+        row("Where the time goes"),
+        *(where_the_time_goes("", f'{this}, leg="{leg}"', f"{leg} leg") for leg in ("network", "pod")),
+        counts("pod_resent_packets", this, "leg", "Packets sent again", "In a second. Leg network: by the pod; leg pod: to it."),
+        counts("pod_dns_answers", this, "rcode", "DNS answers by response code", "In a second."),
+        row("Round trips and waits"),
         *legs("Data", "From data to its acknowledgement: what the application feels.", RTT, (0.5, 0.9, 0.99), this),
         *legs("Path", "The smallest time of each connection in 10 s: without anybody's waiting.", FLOOR, (0.5, 0.99), this),
         *legs("Handshakes", "SYN to SYN-ACK, and SYN-ACK to ACK.", HANDSHAKE, (0.5, 0.99), this),
