@@ -3,7 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <map>
+#include <set>
+#include <string_view>
 
 #include "bpf/user/kinds.h"
 #include "bpf/user/version.h"
@@ -47,6 +51,59 @@ std::map<std::string, podrtt_attach> forms_by_name()
     return by_name;
 }
 
+// Round trips are called so on the command line, as in the names of metrics.
+const char *option_name(const Kind &kind)
+{
+    return kind.kind == PODRTT_KIND_DATA ? "rtt" : kind.name;
+}
+
+constexpr const char *all = "all";
+
+std::vector<std::string> kind_names()
+{
+    std::vector<std::string> names = {all};
+    for (const Kind &kind : kinds)
+        names.emplace_back(option_name(kind));
+    return names;
+}
+
+std::optional<std::vector<podrtt_kind>> parse_kinds(const std::vector<std::string> &names)
+{
+    if (std::ranges::count(names, all))
+        return std::nullopt;
+    std::vector<podrtt_kind> chosen;
+    for (const auto &name : names)
+        chosen.push_back(std::ranges::find(kinds, name, option_name)->kind);
+    return chosen;
+}
+
+// The power of two that is nearest, by its exponent; nothing if it is no duration, or has no bound.
+std::optional<int> parse_bound(const std::string &text)
+{
+    constexpr std::pair<std::string_view, double> units[] = {
+        {"us", 1e-6}, {"µs", 1e-6}, {"ms", 1e-3}, {"s", 1}};
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const std::string_view unit(end, text.data() + text.size());
+    const auto *known = std::ranges::find(units, unit, &std::pair<std::string_view, double>::first);
+    if (error != std::errc() || known == std::end(units) || !(number > 0))
+        return std::nullopt;
+    const double exponent = std::round(std::log2(number * known->second));
+    if (exponent < min_bound || exponent > max_bound)
+        return std::nullopt;
+    return static_cast<int>(exponent);
+}
+
+Bounds parse_bounds(const std::vector<std::string> &texts)
+{
+    if (std::ranges::count(texts, all))
+        return all_bounds();
+    std::set<int> bounds;
+    for (const auto &text : texts)
+        bounds.insert(*parse_bound(text));
+    return {bounds.begin(), bounds.end()};
+}
+
 } // namespace
 
 std::expected<Options, int> parse_options(int argc, const char *const *argv)
@@ -60,6 +117,8 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
 
     std::string level = "pod", leg = "both";
     bool no_peers = false;
+    std::vector<std::string> pod_metrics = {"rtt", "response", "connect", "dns"};
+    std::vector<std::string> pod_buckets = {"244us", "977us", "3.9ms", "15.6ms", "62.5ms", "250ms", "1s"};
 
     CLI::App app{"podrttd measures what every pod on this node waits for on the network."};
     app.set_version_flag("--version", std::string("podrttd ") + version);
@@ -112,6 +171,20 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
            "Pods with series of their own; later ones are summed up as ~other in each namespace. 0: "
            "all have")
         ->check(CLI::Range(0u, 100'000u))
+        ->capture_default_str();
+    run->add_option("--pod-metrics", pod_metrics,
+                    "What is timed of single pods on /metrics, by commas, or all; namespaces have it all")
+        ->delimiter(',')
+        ->check(CLI::IsMember(kind_names()))
+        ->capture_default_str();
+    run->add_option(
+           "--pod-buckets", pod_buckets,
+           "Bounds of the classic histograms of single pods, by commas: the powers of two nearest to "
+           "these durations, 15us to 8s, or all")
+        ->delimiter(',')
+        ->check([](const std::string &text) {
+            return text == all || parse_bound(text) ? "" : text + " is no duration from 15us to 8s";
+        })
         ->capture_default_str();
     run->add_option(
            "--sample-interval", sample_milliseconds,
@@ -188,6 +261,8 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     options.run.datapath.sample_interval = std::chrono::milliseconds(sample_milliseconds);
     options.run.series.pods = level == "pod";
     options.run.series.peers = !no_peers;
+    options.run.series.pod_kinds = parse_kinds(pod_metrics);
+    options.run.series.pod_bounds = parse_bounds(pod_buckets);
     if (leg != "both")
         options.run.series.leg = std::ranges::find(legs, leg, &Leg::name)->leg;
     options.install.wait = std::chrono::seconds(wait_seconds);

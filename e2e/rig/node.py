@@ -235,12 +235,18 @@ class Pod:
         return subprocess.Popen(in_netns(self.netns, *command), **options)
 
 
+# All that a daemon can say of a pod.
+EVERYTHING = ("--pod-metrics", "all", "--pod-buckets", "all")
+
+
 class Daemon:
     """podrttd run, and what it says."""
 
+    series = EVERYTHING
+
     def __init__(self, *options, listen="127.0.0.1:9435", stderr=None, prefix=(), pin_path=PINS.parent):
         self.listen = listen
-        self.process = subprocess.Popen([*prefix, BIN / "podrttd", "--pin-path", pin_path, "run", "--listen", listen, *options],
+        self.process = subprocess.Popen([*prefix, BIN / "podrttd", "--pin-path", pin_path, "run", "--listen", listen, *self.series, *options],
                                         stderr=stderr)
         wait_until(self._serves, "podrttd serves /metrics")
 

@@ -52,9 +52,10 @@ Labels series_labels(const SeriesKey &key)
 }
 
 HistogramFamily histogram_family(std::string name, std::string help, podrtt_kind kind,
-                                 const std::map<SeriesKey, podrtt_histogram> &series)
+                                 const std::map<SeriesKey, podrtt_histogram> &series,
+                                 const Bounds &bounds = all_bounds())
 {
-    HistogramFamily family = {std::move(name), std::move(help), {}};
+    HistogramFamily family = {std::move(name), std::move(help), {}, &bounds};
     for (const auto &[key, histogram] : series)
         if (key.kind == kind)
             family.series.push_back({series_labels(key), &histogram});
@@ -269,8 +270,9 @@ void Collector::collect(Exposition &exposition) const
     if (snapshot) {
         for (const Kind &kind : kinds) {
             const std::string suffix = std::string(kind.metric) + "_seconds";
-            exposition.add(
-                histogram_family("podrtt_" + suffix, kind.help, kind.kind, snapshot->pod_series));
+            if (options_.has_pods_of(kind.kind))
+                exposition.add(histogram_family("podrtt_" + suffix, kind.help, kind.kind,
+                                                snapshot->pod_series, options_.pod_bounds));
             exposition.add(histogram_family("podrtt_namespace_" + suffix,
                                             std::string(kind.help) + " Includes pods that are gone.",
                                             kind.kind, snapshot->namespace_series));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bpf/podrtt.h"
+#include "node-daemon/export/series_options.h"
 
 namespace podrtt
 {
@@ -27,6 +28,7 @@ struct HistogramFamily {
     std::string name;
     std::string help;
     std::vector<Series> series;
+    const Bounds *bounds = &all_bounds(); // of the classic form; not owned
 };
 
 // What a scrape is made of, in pieces. Families without series are left out.
@@ -45,12 +47,8 @@ protected:
     std::vector<std::string> parts_;
 };
 
-// Upper bounds in seconds of the classic histograms: powers of two, which are bounds of
-// the buckets in the kernel, too, so that nothing is interpolated.
-inline constexpr int min_classic_exponent = -16;
-inline constexpr int max_classic_exponent = 3;
-
-prometheus::ClientMetric::Histogram classic_histogram(const podrtt_histogram &histogram);
+prometheus::ClientMetric::Histogram classic_histogram(const podrtt_histogram &histogram,
+                                                      const Bounds &bounds = all_bounds());
 
 // Text, by prometheus-cpp, with classic histograms.
 class TextExposition : public Exposition

@@ -59,9 +59,9 @@ void add_native(pb::Histogram &native, const podrtt_histogram &histogram)
         native.add_positive_span()->set_offset(0);
 }
 
-void add_classic(pb::Histogram &both, const podrtt_histogram &histogram)
+void add_classic(pb::Histogram &both, const podrtt_histogram &histogram, const Bounds &bounds)
 {
-    const auto classic = classic_histogram(histogram);
+    const auto classic = classic_histogram(histogram, bounds);
     both.set_sample_count(classic.sample_count);
     both.set_sample_sum(classic.sample_sum);
     for (const auto &bound : classic.bucket) {
@@ -104,7 +104,7 @@ void ProtobufExposition::add(const HistogramFamily &family)
     for (const auto &[labels, histogram] : family.series) {
         auto &metric = *message.add_metric();
         add_labels(metric, labels);
-        add_classic(*metric.mutable_histogram(), *histogram);
+        add_classic(*metric.mutable_histogram(), *histogram, *family.bounds);
         add_native(*metric.mutable_histogram(), *histogram);
     }
     parts_.push_back(delimited(message));

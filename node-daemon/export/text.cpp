@@ -10,13 +10,14 @@
 namespace podrtt
 {
 
-prometheus::ClientMetric::Histogram classic_histogram(const podrtt_histogram &histogram)
+prometheus::ClientMetric::Histogram classic_histogram(const podrtt_histogram &histogram,
+                                                      const Bounds &bounds)
 {
     prometheus::ClientMetric::Histogram classic;
-    classic.bucket.reserve(max_classic_exponent - min_classic_exponent + 1);
+    classic.bucket.reserve(bounds.size());
     std::uint64_t cumulative = 0;
     std::uint32_t bucket = 0;
-    for (int exponent = min_classic_exponent; exponent <= max_classic_exponent; exponent++) {
+    for (const int exponent : bounds) {
         const auto last =
             static_cast<std::uint32_t>((exponent - PODRTT_MIN_EXPONENT) * (1 << PODRTT_SCHEMA));
         while (bucket <= last)
@@ -37,7 +38,7 @@ void TextExposition::add(const HistogramFamily &family)
     classic.metric.resize(family.series.size());
     for (std::size_t i = 0; i < family.series.size(); i++) {
         classic.metric[i].label = family.series[i].labels;
-        classic.metric[i].histogram = classic_histogram(*family.series[i].histogram);
+        classic.metric[i].histogram = classic_histogram(*family.series[i].histogram, *family.bounds);
     }
     add(classic);
 }

@@ -51,12 +51,14 @@ public:
         return answer_;
     }
 
-    // Gives the memory of what nobody will be given any more.
-    void forget_old(Answer::Clock::time_point now)
+    // Gives the memory of what nobody will be given any more; false if somebody will.
+    bool forget_old(Answer::Clock::time_point now)
     {
         const std::lock_guard lock(mutex_);
-        if (answer_ && !is_fresh(now))
-            answer_.reset();
+        if (answer_ && is_fresh(now))
+            return false;
+        answer_.reset();
+        return true;
     }
 
 private:

@@ -32,13 +32,6 @@ Reply page(const PageFile &file)
              {"Content-Security-Policy", page_policy}}};
 }
 
-Reply share(std::shared_ptr<const Answer> answer)
-{
-    if (answer->length == 0)
-        return text(unavailable, "the maps cannot be read; see the log\n");
-    return {ok, "", std::move(answer), {{"Vary", "Accept"}, {"Cache-Control", "no-store"}}};
-}
-
 Reply check(bool holds, const char *otherwise)
 {
     return holds ? text(ok, "ok\n") : text(unavailable, otherwise);
@@ -54,6 +47,21 @@ Answer make_metrics(const Collector &collector)
 
 } // namespace
 
+template <typename Make>
+Reply Routes::share(Shared &shared, const Request &request, const Make &make)
+{
+    auto answer = shared.plain.get(make);
+    if (answer->length == 0)
+        return text(unavailable, "the maps cannot be read; see the log\n");
+    Reply reply = {ok, "", nullptr, {{"Vary", "Accept, Accept-Encoding"}, {"Cache-Control", "no-store"}}};
+    if (accepts_gzip(request.accept_encoding)) {
+        answer = shared.compressed.get(answer);
+        reply.headers.emplace_back("Content-Encoding", "gzip");
+    }
+    reply.answer = std::move(answer);
+    return reply;
+}
+
 Reply Routes::handle(const Request &request)
 {
     switch (auth_.may_ask(request.path, request.authorization, request.peer)) {
@@ -68,7 +76,7 @@ Reply Routes::handle(const Request &request)
     if (request.path == "/metrics")
         return scrape(request);
     if (request.path == "/pods.json")
-        return page_data();
+        return page_data(request);
     if (const auto file = page_files().find(request.path); file != page_files().end())
         return page(file->second);
     if (request.path == "/healthz")
@@ -80,15 +88,16 @@ Reply Routes::handle(const Request &request)
 
 void Routes::forget_old_answers()
 {
-    for (LatestAnswer *latest : {&text_, &protobuf_, &pods_})
-        latest->forget_old(Answer::Clock::now());
+    for (Shared *shared : {&text_, &protobuf_, &pods_})
+        if (shared->plain.forget_old(Answer::Clock::now()))
+            shared->compressed.forget();
 }
 
 Reply Routes::scrape(const Request &request)
 {
-    return share(prefers_protobuf(request.accept)
-                     ? protobuf_.get([this] { return make_metrics<ProtobufExposition>(collector_); })
-                     : text_.get([this] { return make_metrics<TextExposition>(collector_); }));
+    if (prefers_protobuf(request.accept))
+        return share(protobuf_, request, [this] { return make_metrics<ProtobufExposition>(collector_); });
+    return share(text_, request, [this] { return make_metrics<TextExposition>(collector_); });
 }
 
 Reply Routes::readiness() const
@@ -98,10 +107,11 @@ Reply Routes::readiness() const
     return check(health_.ready(), "not all pods have been looked at yet\n");
 }
 
-Reply Routes::page_data()
+Reply Routes::page_data(const Request &request)
 {
-    return share(pods_.get(
-        [this] { return Answer("application/json", {make_page_data(maps_, attach_states_, series_)}); }));
+    return share(pods_, request, [this] {
+        return Answer("application/json", {make_page_data(maps_, attach_states_, series_)});
+    });
 }
 
 } // namespace podrtt

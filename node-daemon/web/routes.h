@@ -8,6 +8,7 @@
 #include "node-daemon/export/series_options.h"
 #include "node-daemon/web/answer.h"
 #include "node-daemon/web/basic_auth.h"
+#include "node-daemon/web/gzip.h"
 #include "node-daemon/web/health.h"
 #include "node-daemon/web/server.h"
 
@@ -35,7 +36,7 @@ public:
 
 private:
     Reply scrape(const Request &request);
-    Reply page_data();
+    Reply page_data(const Request &request);
     Reply readiness() const;
 
     BasicAuth auth_;
@@ -45,9 +46,18 @@ private:
     const SeriesOptions &series_;
     const Health &health_;
     const PluginState *plugin_; // null where the daemon does not install it
-    LatestAnswer text_;
-    LatestAnswer protobuf_;
-    LatestAnswer pods_;
+
+    // An answer that many may ask for, in both codings.
+    struct Shared {
+        LatestAnswer plain;
+        LatestGzip compressed;
+    };
+    template <typename Make>
+    static Reply share(Shared &shared, const Request &request, const Make &make);
+
+    Shared text_;
+    Shared protobuf_;
+    Shared pods_;
 };
 
 } // namespace podrtt

@@ -230,7 +230,8 @@ private:
         server.clients_.begin_answer(fd, Clock::now());
         const Reply reply =
             server.handler_({path, header_of(connection, MHD_HTTP_HEADER_ACCEPT),
-                             header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION), peer_of(connection)});
+                             header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION), peer_of(connection),
+                             header_of(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING)});
         if (reply.answer)
             server.clients_.begin_reading(fd, reply.answer);
         return send(connection, reply);

@@ -22,6 +22,7 @@ struct Request {
     std::string accept;
     std::string authorization;
     std::string peer; // the client's address
+    std::string accept_encoding = {};
 };
 
 struct Reply {

@@ -47,6 +47,41 @@ TEST(Options, AreRead)
     EXPECT_EQ(options->run.peers.back().name, "b");
 }
 
+TEST(Options, SayWhatIsToldOfSinglePods)
+{
+    auto usual = parse({"run"});
+    ASSERT_TRUE(usual);
+    EXPECT_TRUE(usual->run.series.has_pods_of(PODRTT_KIND_RESPONSE));
+    EXPECT_FALSE(usual->run.series.has_pods_of(PODRTT_KIND_HANDSHAKE));
+    EXPECT_EQ(usual->run.series.pod_bounds, (Bounds{-12, -10, -8, -6, -4, -2, 0}));
+
+    auto chosen = parse({"run", "--pod-metrics", "rtt,floor", "--pod-buckets", "1s,1ms,1000us,15us"});
+    ASSERT_TRUE(chosen);
+    EXPECT_TRUE(chosen->run.series.has_pods_of(PODRTT_KIND_DATA));
+    EXPECT_TRUE(chosen->run.series.has_pods_of(PODRTT_KIND_FLOOR));
+    EXPECT_FALSE(chosen->run.series.has_pods_of(PODRTT_KIND_RESPONSE));
+    EXPECT_EQ(chosen->run.series.pod_bounds, (Bounds{-16, -10, 0}));
+
+    auto everything = parse({"run", "--pod-metrics", "all", "--pod-buckets", "all"});
+    ASSERT_TRUE(everything);
+    EXPECT_EQ(everything->run.series.pod_kinds, std::nullopt);
+    EXPECT_EQ(everything->run.series.pod_bounds, all_bounds());
+}
+
+TEST(Options, OfSinglePodsHaveNames)
+{
+    for (const char *wrong : {"latency", "rtt,latency", "data "}) {
+        CaptureStderr();
+        EXPECT_FALSE(parse({"run", "--pod-metrics", wrong})) << wrong;
+        GetCapturedStderr();
+    }
+    for (const char *wrong : {"1", "ms", "1m", "-1ms", "0s", "16s", "1us", "nan", "1ms,x", ""}) {
+        CaptureStderr();
+        EXPECT_FALSE(parse({"run", "--pod-buckets", wrong})) << wrong;
+        EXPECT_THAT(GetCapturedStderr(), HasSubstr("--pod-buckets")) << wrong;
+    }
+}
+
 TEST(Options, SayHowMuchIsTold)
 {
     auto all = parse({"run"});

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
+#include "bpf/user/kinds.h"
 #include "node-daemon/counts/peer_classes.h"
 #include "node-daemon/counts/retirement.h"
 #include "unit-tests/support/pinned_maps.h"
@@ -232,6 +235,33 @@ TEST_F(Metrics, CountWhatIsBesideTimesByLeg)
     EXPECT_THAT(all, HasSubstr("podrtt_pod_dns_queries_total" + labels + "} 17\n"));
     EXPECT_THAT(all,
                 HasSubstr("podrtt_namespace_dns_queries_total{namespace=\"shop\",leg=\"network\"} 17\n"));
+}
+
+// docs/reference.md, Series: what podrttd run exports of a pod by default. Of all that is timed, on both
+// legs, with two classes of peers.
+TEST_F(Metrics, OfAPodAreWithinTheBudget)
+{
+    ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
+    for (const Kind &kind : kinds)
+        for (const podrtt_leg leg : {PODRTT_LEG_NETWORK, PODRTT_LEG_POD})
+            for (const std::uint8_t peer : {std::uint8_t{0}, std::uint8_t{1}})
+                ASSERT_TRUE(maps_->histograms.update(key(5, leg, kind.kind, peer), samples(3)));
+    const std::vector usual = {PODRTT_KIND_DATA, PODRTT_KIND_RESPONSE, PODRTT_KIND_CONNECT,
+                               PODRTT_KIND_DNS};
+    const auto series = [&](const SeriesOptions &options, const std::string &prefix) {
+        std::istringstream lines(text(options));
+        std::size_t count = 0;
+        for (std::string line; std::getline(lines, line);)
+            count += line.starts_with(prefix);
+        return count;
+    };
+    const SeriesOptions options = {.pod_kinds = usual, .pod_bounds = {-12, -10, -8, -6, -4, -2, 0}};
+    const std::size_t of_tcp = 3 * 4 * 10, of_dns = 4 * 10;
+    EXPECT_EQ(series(options, "podrtt_tcp_") + series(options, "podrtt_icmp_"), of_tcp);
+    EXPECT_EQ(series(options, "podrtt_dns_"), of_dns);
+    EXPECT_EQ(series({}, "podrtt_tcp_"), 6u * 4 * 23);
+    // Namespaces have it all in either case.
+    EXPECT_EQ(series(options, "podrtt_namespace_tcp_"), 6u * 4 * 23);
 }
 
 TEST_F(Metrics, OfEchoAreAFamilyOfTheirOwn)
