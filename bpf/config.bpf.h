@@ -18,6 +18,9 @@ const volatile __u16 bulk_interval = 10;
 /* A jiffy, in units of 32 ns. */
 const volatile __u32 jiffy_time = PODRTT_FAKE_JIFFY_NS / PODRTT_TIME_UNIT_NS;
 
+/* After so long nothing is waited for any more on a connection that was multiplexed: jiffies. */
+const volatile __u16 multiplexed_for = 16000;
+
 /* The entries of `histograms`, a power of two. */
 const volatile __u32 histogram_places = PODRTT_DEFAULT_HISTOGRAMS;
 

@@ -61,7 +61,14 @@ static __always_inline void send_query(struct context *context, enum podrtt_leg 
     count_dns(context->packet->key.pod, leg, PODRTT_KIND_DNS_QUERIES, 0);
 }
 
-/* False if nobody waits for it. Some errors come without the question. */
+/* Some errors come without the question. */
+static __always_inline bool is_answer_to(const struct packet *packet, const struct podrtt_side *side,
+                                         __u32 question)
+{
+    return packet->seq ? side->acked == question : packet->flags & DNS_RCODE;
+}
+
+/* False if nobody waits for it. */
 static __always_inline bool answer_query(struct context *context, enum podrtt_leg leg, __u32 question)
 {
     struct podrtt_side *side = &context->flow->side[leg];
@@ -69,7 +76,7 @@ static __always_inline bool answer_query(struct context *context, enum podrtt_le
     __u64 probe = READ_ONCE(side->probe[0]);
     __u32 era = READ_ONCE(side->tsval[0]);
 
-    if (!probe || (packet->seq && side->acked != question) || !swap_probe(side, 0, probe, 0))
+    if (!probe || !is_answer_to(packet, side, question) || !swap_probe(side, 0, probe, 0))
         return false;
     take_wait(context, leg, PODRTT_KIND_DNS, probe_time(probe), clock_era(&context->clock) - era);
     count_dns(packet->key.pod, leg, PODRTT_KIND_DNS_ANSWERS, packet->flags & DNS_RCODE);

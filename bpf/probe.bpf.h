@@ -55,16 +55,22 @@ static __always_inline __u32 last_slot(const struct podrtt_side *side)
 }
 
 /* Two CPUs that arm one slot at the same time lose one of the two probes, no more. */
-static __always_inline void arm_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time,
-                                     __u32 tsval)
+static __always_inline void arm_marked_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time,
+                                            __u32 tsval, enum podrtt_mark mark)
 {
     /* Before the probe itself, because a CPU that takes the probe reads these. */
     const __u32 of_the_slot =
         PODRTT_SLOT | PODRTT_TIMESTAMPS | PODRTT_REQUEST | PODRTT_MARK_MASK << PODRTT_MARK_SHIFT(slot);
 
     WRITE_ONCE(side->tsval[slot], tsval);
-    WRITE_ONCE(side->flags, (side->flags & ~of_the_slot) | slot);
+    WRITE_ONCE(side->flags, (side->flags & ~of_the_slot) | slot | mark << PODRTT_MARK_SHIFT(slot));
     WRITE_ONCE(side->probe[slot], (__u64)end << 32 | time);
+}
+
+static __always_inline void arm_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time,
+                                     __u32 tsval)
+{
+    arm_marked_slot(side, slot, end, time, tsval, PODRTT_MARK_NONE);
 }
 
 static __noinline void discard_probes(struct podrtt_side *side)

@@ -44,9 +44,8 @@ static __noinline void note_hole(struct context *context, enum podrtt_leg leg, _
     if (slot >= PODRTT_PROBES)
         slot = 0;
     side->era = clock_era(&context->clock);
-    arm_slot(side, slot, end, clock_time(&context->clock), timestamps.tsval);
+    arm_marked_slot(side, slot, end, clock_time(&context->clock), timestamps.tsval, PODRTT_MARK_BEHIND);
     side->flags |= PODRTT_TIMESTAMPS;
-    set_mark(side, slot, PODRTT_MARK_BEHIND);
 }
 
 static __always_inline bool is_newer_than_hole(struct context *context, const struct podrtt_side *side)
@@ -59,18 +58,28 @@ static __always_inline bool is_newer_than_hole(struct context *context, const st
            is_after(timestamps.tsval, READ_ONCE(side->tsval[last]));
 }
 
+/* Jiffies wrap: whether so long ago, and not a wrap more, is in the era in which the side has armed a slot
+ * last, or this one. */
+static __always_inline bool is_of_era(struct context *context, const struct podrtt_side *side, __u64 stall)
+{
+    __u32 into_era = clock_time(&context->clock) & ((1u << (PODRTT_ERA_SHIFT - PODRTT_TIME_SHIFT)) - 1);
+    __u8 eras = clock_era(&context->clock) - side->era;
+
+    return eras == 0 || (eras == 1 && stall >= into_era);
+}
+
 /* What a side has sent last is being sent again, and no slot has watched it. */
 static __noinline void watch_stalled(struct context *context, enum podrtt_leg leg, __u16 jiffies)
 {
     struct podrtt_side *side = &context->flow->side[leg];
+    __u64 stall = (__u64)jiffies * jiffy_time;
     __u32 slot = free_slot(side);
 
-    if (slot >= PODRTT_PROBES || jiffies < MIN_STALL_JIFFIES)
+    if (slot >= PODRTT_PROBES || jiffies < MIN_STALL_JIFFIES || stall > PODRTT_MAX_SAMPLE ||
+        !is_of_era(context, side, stall))
         return;
-    __u32 time = clock_time(&context->clock) - jiffies * jiffy_time;
-    side->era = clock_era(&context->clock);
-    arm_slot(side, slot, side->end, time < TIME_FIRST ? TIME_FIRST : time, 0);
-    set_mark(side, slot, PODRTT_MARK_RESENT);
+    __u32 time = clock_time(&context->clock) - (__u32)stall;
+    arm_marked_slot(side, slot, side->end, time < TIME_FIRST ? TIME_FIRST : time, 0, PODRTT_MARK_RESENT);
 }
 
 /*

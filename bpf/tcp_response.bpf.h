@@ -20,8 +20,11 @@
 /* Head and body of a request are written one after the other: within 64 µs, in units of 32 ns. */
 #define MAX_WRITE_GAP 2048
 
-/* After so long, nothing is waited for any more: jiffies, 16 s or more. */
-#define MULTIPLEXED_FOR 16384
+/* Who sends so much before he is answered sends one large request, in what writes ever. */
+#define LARGE_REQUEST 32768
+
+/* How far the kernel's tick may lag behind its clock, jiffies. */
+#define MAX_TICK_ERROR 25
 
 /* Where no SYN tells: the ports that clients use begin here (Linux: ip_local_port_range; Windows: later).
  */
@@ -38,16 +41,38 @@ static __always_inline bool has_port_of_client(const struct podrtt_flow_key *key
     return peer >= FIRST_CLIENT_PORT && pod < FIRST_CLIENT_PORT;
 }
 
-/* When the write before this one ended, which is a request that is not answered yet. */
-static __noinline bool is_at_once(struct context *context, const struct podrtt_side *side)
+/* Whether this is the second write of a request, which follows on the first at once. */
+static __noinline bool is_second_write(struct context *context, const struct podrtt_side *side)
 {
     __u32 last = last_slot(side);
 
     if (last >= PODRTT_PROBES)
         return false;
+    for (__u32 i = 0; i < PODRTT_PROBES; i++)
+        if (i != last && READ_ONCE(side->probe[i]))
+            return false; /* of an earlier one */
     __u64 probe = READ_ONCE(side->probe[last]);
     __u32 time = probe ? probe_time(probe) : READ_ONCE(side->tsval[last]);
     return clock_time(&context->clock) - time <= MAX_WRITE_GAP;
+}
+
+/* The client's connection preface (RFC 9113, 3.4), up to its first blank. */
+#define HTTP2_PREFACE bpf_htonl('P' << 24 | 'R' << 16 | 'I' << 8 | ' ')
+
+/* The first data of a connection says so, where it is not encrypted. */
+static __noinline bool begins_http2(const struct context *context)
+{
+    __u32 length = context->packet->length;
+    __be32 first = 0;
+
+    return length >= sizeof(first) &&
+           !bpf_skb_load_bytes(context->skb, context->skb->len - length, &first, sizeof(first)) &&
+           first == HTTP2_PREFACE;
+}
+
+static __always_inline bool is_first_data(const struct packet *packet, const struct podrtt_side *side)
+{
+    return (side->sent & ((1ull << PODRTT_PACKETS_SHIFT) - 1)) == packet->length;
 }
 
 /* New data of a client, before it is armed: whether it may be a request, or the rest of one. */
@@ -56,18 +81,22 @@ static __always_inline bool may_ask(struct context *context, struct podrtt_side 
     __u16 gap = now - side->sent_at;
     __u16 flags = side->flags;
 
+    if (unlikely(is_first_data(context->packet, side)) && begins_http2(context)) {
+        side->flags &= ~PODRTT_CLIENT;
+        return false;
+    }
     if (!(flags & PODRTT_OPEN)) {
         if (likely(!(flags & PODRTT_MULTIPLEXED)))
             return true;
-        if (gap < MULTIPLEXED_FOR)
+        if (gap < multiplexed_for)
             return false;
         side->flags &= ~PODRTT_MULTIPLEXED;
         return true;
     }
-    if (gap > 1)
+    if (gap <= 1)
+        return flags & PODRTT_REQUEST && is_second_write(context, side);
+    if (side->run < LARGE_REQUEST)
         side->flags |= PODRTT_MULTIPLEXED;
-    else if (flags & PODRTT_REQUEST)
-        return is_at_once(context, side);
     return false;
 }
 
@@ -85,10 +114,17 @@ static __always_inline bool is_first_answer(const struct packet *packet, const s
            answering->phase >= PODRTT_WAITING;
 }
 
-static __always_inline void end_response(struct context *context, enum podrtt_leg leg, __u32 time)
+/* Eras wrap after hours, which an answer may take; so do the jiffies since the request, but not alike. */
+static __noinline void end_response(struct context *context, enum podrtt_leg leg, __u32 time)
 {
-    __u8 eras = clock_era(&context->clock) - context->flow->side[leg].era;
+    const struct podrtt_side *asking = &context->flow->side[leg];
+    __u8 eras = clock_era(&context->clock) - asking->era;
+    __u16 jiffies = clock_jiffies() - asking->sent_at;
+    __u64 apart =
+        (__u64)jiffies * jiffy_time + MAX_TICK_ERROR * jiffy_time - (clock_time(&context->clock) - time);
 
+    if (apart > 2 * MAX_TICK_ERROR * (__u64)jiffy_time)
+        eras = PODRTT_STALE_ERAS;
     take_wait(context, leg, PODRTT_KIND_RESPONSE, time, eras);
 }
 

@@ -31,6 +31,9 @@
  * connection or is forged: RFC 7323 allows windows of 1 GiB, but nobody uses them. */
 #define MAX_SEQUENCE_GAP (1 << 28)
 
+/* Data that lies further beyond what was seen is forged; else its ACK shows that much has passed unseen. */
+#define MAX_HOLE (1 << 22)
+
 /* A SYN that lies no further behind the data seen has been sent before. A new connection
  * between the same ports begins further on (RFC 6191; Linux: 65537 beyond the old end). */
 #define MAX_SYN_DISTANCE 65536
@@ -396,7 +399,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     }
 
     __s32 gap = (__s32)(packet->seq - side->end);
-    if (gap > MAX_SEQUENCE_GAP)
+    if (gap > MAX_HOLE)
         return;
     if (unlikely(fin) && !is_after(side->end, end))
         side->flags |= PODRTT_FIN;
@@ -407,6 +410,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
             send_again(context, leg, end);
         else
             note_hole(context, leg, end);
+        end_quiet(flow, leg);
     }
     __s32 advance = (__s32)(end - side->end);
     if (advance <= 0)
@@ -416,16 +420,21 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     side->end = end;
 
     /* A FIN without data may be acknowledged at once or by the receiver's own FIN. */
-    if (packet->length == 0 || side->phase < PODRTT_SYN_SENT)
+    if (packet->length == 0)
         return;
     __u16 now = clock_jiffies();
+    if (side->phase < PODRTT_SYN_SENT) {
+        side->sent_at = now;
+        return;
+    }
     bool ends_write = packet->flags & TCP_PSH;
     bool asks = side->flags & PODRTT_CLIENT && may_ask(context, side, now);
     bool alone = speaks_alone(flow, leg, now);
     side->flags = (side->flags & ~PODRTT_REQUEST) | (ends_write ? PODRTT_OPEN : 0);
     side->sent_at = now;
     bool bulk = is_bulk(side, advance);
-    if (bulk && (__u16)(now - flow->armed[leg]) < bulk_interval)
+    bool ends_request = asks && ends_write;
+    if (bulk && !ends_request && (__u16)(now - flow->armed[leg]) < bulk_interval)
         return;
     if (sample_interval ? !is_chosen(flow, leg, now) : is_frequent(flow, leg, alone))
         return;
@@ -436,16 +445,20 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     __u32 last = last_slot(side);
     if (last >= PODRTT_PROBES)
         return;
-    bool answered = !READ_ONCE(side->probe[last]);
+    __u64 before = READ_ONCE(side->probe[last]);
+    bool answered = !before;
     __u32 last_tsval = READ_ONCE(side->tsval[last]);
     bool has_timestamps;
     __u32 tsval = read_tsval(context, &has_timestamps);
     if (!is_worth_a_probe(bulk, answered, ends_write, has_timestamps, tsval != last_tsval))
         return;
-    if (slot == PODRTT_PROBES) {
+    if (unlikely(before && probe_end(before) == end)) {
+        slot = last; /* behind a hole */
+    } else if (slot == PODRTT_PROBES) {
         /* The one armed last moves on to the end of this write. */
         slot = last_slot(side);
-        if (bulk || !ends_write || slot >= PODRTT_PROBES || probe_mark(side, slot) == PODRTT_MARK_RESENT)
+        if ((bulk && !ends_request) || !ends_write || slot >= PODRTT_PROBES ||
+            probe_mark(side, slot) == PODRTT_MARK_RESENT)
             return;
         swap_probe(side, slot, READ_ONCE(side->probe[slot]), 0);
     }
@@ -456,7 +469,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     flow->armed[leg] = now;
     end_quiet(flow, leg);
     arm(context, side, slot, end, tsval, has_timestamps);
-    if (asks && ends_write && packet->ack == flow->side[other_leg(leg)].end)
+    if (ends_request && !(side->flags & PODRTT_HOLE) && packet->ack == flow->side[other_leg(leg)].end)
         side->flags |= PODRTT_REQUEST;
 }
 

@@ -23,6 +23,7 @@ namespace
 
 // One sample of bulk says no more than a hundred.
 constexpr std::chrono::milliseconds bulk_interval{10};
+constexpr std::chrono::seconds multiplexed_for{16};
 
 using Skeleton = Handle<podrtt_bpf, podrtt_bpf__destroy>;
 
@@ -142,6 +143,7 @@ Result<void> load_datapath(const Pins &pins, const DatapathOptions &wanted)
     skeleton->rodata->sample_interval = to_jiffies(wanted.sample_interval, jiffy());
     skeleton->rodata->jiffy_time =
         static_cast<std::uint32_t>(jiffy() / std::chrono::nanoseconds(PODRTT_TIME_UNIT_NS));
+    skeleton->rodata->multiplexed_for = to_jiffies(multiplexed_for, jiffy());
     skeleton->rodata->bulk_interval = to_jiffies(bulk_interval, jiffy());
 
     if (int error = podrtt_bpf__load(skeleton.get()); error != 0) {

@@ -188,6 +188,15 @@ TEST_F(Dns, ErrorWithoutTheQuestionIsAnAnswer)
     EXPECT_EQ(waits(), (Samples{1, 3 * ms}));
 }
 
+TEST_F(Dns, AnswerWithoutTheQuestionIsNone) // unless it is an error
+{
+    traffic_.pass(1 * ms, query());
+    traffic_.pass(2 * ms, answer({.question = false}));
+    EXPECT_EQ(unasked(), 1u);
+    traffic_.pass(4 * ms, answer());
+    EXPECT_EQ(waits(), (Samples{1, 3 * ms}));
+}
+
 TEST_F(Dns, AnswerThatSaysItIsCutIsOne) // the client asks again by TCP
 {
     traffic_.pass(1 * ms, query());

@@ -258,6 +258,27 @@ const std::vector<Loss> losses = {
      0,
      PODRTT_LEG_POD,
      true},
+    {"behind_a_hole_counts_once",
+     {{20 * ms, data(in, 5100, 1000, 100, 720)},
+      {50 * ms, data(in, 5100, 1000, 100, 750)},
+      {51 * ms, data(in, 5000, 1000, 100, 751)},
+      {51 * ms + 64 * us, pure_ack(out, 1000, 5200, 751)}},
+     {1, 31 * ms + 64 * us},
+     2,
+     0,
+     PODRTT_LEG_POD,
+     true},
+    {"after_data_far_ahead", // forged: what follows is not sent again
+     {{20 * ms, data(in, 0x01000000, 1000, 100, 600)},
+      {30 * ms, data(in, 5000, 1000, 100, 730)},
+      {30 * ms + 64 * us, pure_ack(out, 1000, 5100, 730)},
+      {40 * ms, data(in, 5100, 1000, 100, 740)},
+      {40 * ms + 64 * us, pure_ack(out, 1000, 5200, 740)}},
+     {},
+     0,
+     2,
+     PODRTT_LEG_POD,
+     true},
     {"after_a_hole_that_is_over",
      {{20 * ms, data(in, 5100, 1000, 100)},
       {21 * ms, data(in, 5000, 1000, 100)},
@@ -294,6 +315,34 @@ TEST(RecoveringForLong, IsCountedAsStale)
         EXPECT_EQ(traffic.waits(PODRTT_KIND_RECOVERY, PODRTT_LEG_NETWORK), Samples()) << after / s;
         EXPECT_EQ(traffic.drops(PODRTT_DROP_STALE), 1u) << after / s;
     }
+}
+
+// What was sent last is known to a jiffy, whose count wraps.
+TEST(RecoveringForLong, OfWhatNoSlotHasWatchedIsAbsent)
+{
+    for (const std::uint64_t after : {66 * s, 102'300 * ms, 204'600 * ms}) {
+        Traffic traffic;
+        traffic.pass(1 * ms, {.way = out, .flags = SYN, .seq = 999});
+        traffic.pass(2 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000});
+        traffic.pass(3 * ms, {.way = out, .seq = 1000, .ack = 5000});
+        for (const auto &[at, packet] : bulk())
+            traffic.pass(at, packet);
+        traffic.pass(23 * ms, pure_ack(in, 5000, 91000));
+        traffic.pass(after, data(out, 91000, 5000, 3000));
+        traffic.pass(after + 1 * ms, pure_ack(in, 5000, 94000));
+        EXPECT_EQ(traffic.waits(PODRTT_KIND_RECOVERY, PODRTT_LEG_NETWORK), Samples()) << after / ms;
+    }
+}
+
+TEST(Recovery, OfAConnectionThatIsMetMidStreamCountsFromTheTail)
+{
+    Traffic traffic;
+    traffic.pass(10 * ms, data(out, 1000, 5000, 1000));
+    traffic.pass(200 * ms, data(out, 2000, 5000, 1000));
+    traffic.pass(210 * ms, pure_ack(in, 5000, 2000));
+    traffic.pass(410 * ms, data(out, 2000, 5000, 1000));
+    traffic.pass(420 * ms, pure_ack(in, 5000, 3000));
+    EXPECT_EQ(traffic.waits(PODRTT_KIND_RECOVERY, PODRTT_LEG_NETWORK), (Samples{1, 220 * ms}));
 }
 
 TEST(SentAgain, SynsAreCountedToo)
