@@ -14,7 +14,7 @@ static __always_inline bool has_sent_syn(const struct podrtt_side *side)
     return side->phase != PODRTT_UNSEEN && side->phase != PODRTT_WAITING;
 }
 
-static __noinline void count_connection(__u32 pod, enum podrtt_matching matching)
+static __always_inline void count_connection(__u32 pod, enum podrtt_matching matching)
 {
     struct podrtt_histogram_key key = {.pod = pod, .kind = PODRTT_KIND_CONNECTIONS};
 

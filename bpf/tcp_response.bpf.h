@@ -115,7 +115,7 @@ static __always_inline bool is_first_answer(const struct packet *packet, const s
 }
 
 /* Eras wrap after hours, which an answer may take; so do the jiffies since the request, but not alike. */
-static __noinline void end_response(struct context *context, enum podrtt_leg leg, __u32 time)
+static __always_inline void end_response(struct context *context, enum podrtt_leg leg, __u32 time)
 {
     const struct podrtt_side *asking = &context->flow->side[leg];
     __u8 eras = clock_era(&context->clock) - asking->era;

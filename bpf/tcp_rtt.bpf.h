@@ -119,23 +119,25 @@ static __noinline void answer_syn(struct context *context, enum podrtt_leg leg)
     begin_quiet(context->flow, leg);
 }
 
-/* The slots whose data was sent again, or lies behind such data. */
-static __noinline void take_marked(struct context *context, enum podrtt_leg leg, __u32 request)
+/* The slots whose data was sent again, or lies behind such data. Returns the time of the request, if its
+ * slot is one of them, else 0. */
+static __noinline __u32 take_marked(struct context *context, enum podrtt_leg leg, __u32 request)
 {
     struct podrtt_side *side = &context->flow->side[leg];
-    __u32 ack = context->packet->ack;
+    __u32 request_time = 0;
 
     for (__u32 i = 0; i < PODRTT_PROBES; i++) {
         __u64 probe = READ_ONCE(side->probe[i]);
         enum podrtt_mark mark = probe_mark(side, i);
-        if (!probe || mark == PODRTT_MARK_NONE || is_after(probe_end(probe), ack) ||
+        if (!probe || mark == PODRTT_MARK_NONE || is_after(probe_end(probe), context->packet->ack) ||
             !swap_probe(side, i, probe, 0))
             continue;
         if (mark == PODRTT_MARK_RESENT && probe_time(probe) != TIME_UNKNOWN)
             end_recovery(context, leg, probe_time(probe));
         if (i == request)
-            acknowledge_request(context, leg, i, probe_time(probe));
+            request_time = probe_time(probe);
     }
+    return request_time;
 }
 
 /* The packet's ACK, against the other side's data. */
@@ -166,13 +168,13 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
         side->run = 0; /* all that was sent has arrived */
 
     __u32 request = request_slot(side);
+    __u32 request_time = 0;
     if (unlikely(side->flags >> PODRTT_MARK_SHIFT(0)))
-        take_marked(context, leg, request);
+        request_time = take_marked(context, leg, request);
 
     int hit = -1;
     __u32 hit_time = 0;
     __u32 hit_tsval = 0;
-    __u32 request_time = 0;
     for (__u32 i = 0; i < PODRTT_PROBES; i++) {
         __u64 probe = READ_ONCE(side->probe[i]);
         if (!probe || is_after(probe_end(probe), ack))

@@ -34,6 +34,9 @@ Traffic::Traffic(std::uint64_t sample_interval_ns, std::uint32_t capacity)
         throw std::runtime_error("cannot open the BPF object");
     bpf_map *map;
     bpf_object__for_each_map(map, skeleton_->obj) bpf_map__set_pin_path(map, nullptr);
+    // The same code once more, which takes as long again to verify.
+    for (bpf_program *of_tcx : {skeleton_->progs.podrtt_tcx_from, skeleton_->progs.podrtt_tcx_to})
+        bpf_program__set_autoload(of_tcx, false);
     const std::uint32_t sets = capacity / PODRTT_FLOW_WAYS;
     bpf_map__set_max_entries(skeleton_->maps.flows, sets);
     skeleton_->rodata->flow_sets = sets;
