@@ -191,6 +191,7 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
         if (i == request)
             request_time = probe_time(probe);
     }
+    hit = hide_from_verifier(hit, ack);
     if (request_time)
         acknowledge_request(context, leg, request, request_time);
     if (hit >= 0)
@@ -443,7 +444,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     if (unlikely(side->flags >> PODRTT_MARK_SHIFT(0)))
         forget_marks(side);
     /* The first free slot: requests and responses, which are many, always use the same. */
-    __u32 slot = free_slot(side);
+    __u32 slot = hide_from_verifier(free_slot(side), end);
     __u32 last = last_slot(side);
     if (last >= PODRTT_PROBES)
         return;
@@ -456,14 +457,17 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
         return;
     if (unlikely(before && probe_end(before) == end)) {
         slot = last; /* behind a hole */
-    } else if (slot == PODRTT_PROBES) {
+    } else if (slot >= PODRTT_PROBES) {
         /* The one armed last moves on to the end of this write. */
-        slot = last_slot(side);
-        if ((bulk && !ends_request) || !ends_write || slot >= PODRTT_PROBES ||
-            probe_mark(side, slot) == PODRTT_MARK_RESENT)
+        slot = last;
+        if ((bulk && !ends_request) || !ends_write || probe_mark(side, slot) == PODRTT_MARK_RESENT)
             return;
-        swap_probe(side, slot, READ_ONCE(side->probe[slot]), 0);
     }
+    barrier_var(slot); /* so that what is compared is what is used */
+    if (slot >= PODRTT_PROBES)
+        return;
+    if (before && slot == last)
+        swap_probe(side, slot, before, 0);
     if (slot == 0)
         side->phase = PODRTT_SYNCED;
     if (!sample_interval)
