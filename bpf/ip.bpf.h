@@ -49,8 +49,8 @@ static __always_inline __be16 parse_ethernet(struct cursor *cursor)
     return protocol;
 }
 
-/* IPv4 addresses are kept v4-mapped (RFC 4291, 2.5.5.2). The verifier need not know that their first half is 0,
- * which would make all that follows another way through the program than that of IPv6. */
+/* IPv4 addresses are kept v4-mapped (RFC 4291, 2.5.5.2). The verifier need not know that their first half
+ * is 0, which would make all that follows another way through the program than that of IPv6. */
 static __always_inline void set_address_v4(__u8 *address, __be32 v4)
 {
     __u64 zero = hide_from_verifier(0ull, v4);

@@ -16,7 +16,7 @@ from prometheus import Prometheus, ask, query
 
 DASHBOARDS = {path.stem: json.loads(path.read_text(encoding="ascii"))
               for path in sorted((ROOT / "manifests/dashboards").glob("*.json"))}
-VALUES = {"$__rate_interval": "20s", "$node": ".*", "$namespace": "shop", "$pod": "web"}
+VALUES = {"$__rate_interval": "60s", "$node": ".*", "$namespace": "shop", "$pod": "web"}
 CONFIG, OWNER = pathlib.Path("/run/prometheus.yml"), pathlib.Path("/run/owner.rules.yml")
 
 
@@ -39,11 +39,14 @@ class DashboardsTest(unittest.TestCase):
         run("sysctl", "-qw", "kernel.bpf_stats_enabled=1")
         cls.daemon = Daemon("--icmp")
         cls.far = Peer("far", 203)
-        cls.far.connect_by_delay_line(2000, "/run/line.log")
+        cls.far.connect_by_delay_line(2000, "/run/line.log", loss_permille=20)  # so that there is something to recover from
         serve(in_netns("far"), 8080)
         cls.pod = Pod(Chain(), "shop", "web").create()
         serve(in_netns(cls.pod.netns), 8080)  # so that there are connects of both legs
-        cls.send(1, 1).wait(10)  # so that there is something to scrape
+        for enter in (in_netns("far"), in_netns(cls.pod.netns)):
+            names = subprocess.Popen([*enter, *TRAFFIC, "names"], stdout=subprocess.PIPE, text=True)
+            assert names.stdout.readline() == "ready\n"
+        cls.send(1, 1).wait(30)  # so that there is something to scrape
         config = (ROOT / "manifests/prometheus.yml").read_text(encoding="ascii")
         OWNER.write_text("groups: [{name: owner, rules: [{record: 'namespace_workload_pod:kube_pod_owner:relabel', "
                          "labels: {namespace: shop, pod: web, workload: web, workload_type: deployment}, expr: vector(1)}]}]",
@@ -98,10 +101,12 @@ class DashboardsTest(unittest.TestCase):
         for options in ((), ("--enable-feature=native-histograms",)):
             with self.subTest(options=options), Prometheus(*options, config=CONFIG):
                 traffic = [self.send(20, 40) for _ in range(8)]
-                traffic += [self.pod.popen(*TRAFFIC, "ping", self.far.v4, "1000", stdout=subprocess.DEVNULL)]
-                traffic += [subprocess.Popen(in_netns("far", *TRAFFIC, "ping", self.pod.v4, "1000"), stdout=subprocess.DEVNULL)]
+                traffic += [self.pod.popen(*TRAFFIC, "ping", self.far.v4, "200", stdout=subprocess.DEVNULL)]
+                traffic += [subprocess.Popen(in_netns("far", *TRAFFIC, "ping", self.pod.v4, "200"), stdout=subprocess.DEVNULL)]
                 traffic += [subprocess.Popen(in_netns("far", *TRAFFIC, "requests", self.pod.v4, "8080", "50", "20"))]
                 self.assertEqual({process.wait(60) for process in traffic}, {0})
+                for netns, address in ((self.pod.netns, self.far.v4), ("far", self.pod.v4)):
+                    run(*in_netns(netns, *TRAFFIC, "resolve", address, "www", "200"))
                 time.sleep(2.5)  # two more scrapes
                 self.assert_all_panels_have_data()
                 self.assert_variables_have_values()

@@ -19,6 +19,7 @@
   traffic.py resolve HOST NAME COUNT                asks for the name; prints how long each answer took, seconds
 """
 
+import contextlib
 import os
 import socket
 import struct
@@ -186,9 +187,10 @@ def ping(host, count):
             if not v6:
                 message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
             icmp.sendto(message, (host, 0))
-            while icmp.recv(2048)[header] != reply:
-                pass
-            answered += 1
+            with contextlib.suppress(TimeoutError):
+                while icmp.recv(2048)[header] != reply:
+                    pass
+                answered += 1
     print(answered)
 
 

@@ -305,7 +305,10 @@ def pod():
         *legs("Data", "From data to its acknowledgement: what the application feels.", RTT, (0.5, 0.9, 0.99), this),
         *legs("Path", "The smallest time of each connection in 10 s: without anybody's waiting.", FLOOR, (0.5, 0.99), this),
         *legs("Handshakes", "SYN to SYN-ACK, and SYN-ACK to ACK.", HANDSHAKE, (0.5, 0.99), this),
-        *(one for kind in MORE_KINDS for one in legs(kind.title, kind.help, kind.family, (0.5, 0.99), this)),
+        *(one for kind in MORE_KINDS if kind.family != RECOVERY
+          for one in legs(kind.title, kind.help, kind.family, (0.5, 0.99), this)),
+        # The veth sees the first sending of what is lost behind it, seldom of what is lost on the way to the pod.
+        legs("Recovery", KINDS["recovery"].help, RECOVERY, (0.5, 0.99), this)[0],
         *(heat_map(f"Samples of data, {leg} leg", "In a second.", RTT, f'{this}, leg="{leg}"') for leg in ("network", "pod")),
         graph("Path by peer class, median", "Network leg.",
               target(quantile(0.5, FLOOR, "peer", f'{this}, leg="network"'), "{{peer}}")),
