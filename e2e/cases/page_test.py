@@ -100,7 +100,8 @@ class PageTest(unittest.TestCase):
         self.assertGreater(float(self.figure("a-near", "network", "rate").text), 1)
 
     def test_what_hurts_is_on_top_unless_told_otherwise(self):
-        wait_until(lambda: self.names() == ["shop/b-far", "shop/c-middle", "shop/a-near"], "sorted by p99")
+        wait_until(lambda: self.names() == ["shop/b-far", "shop/c-middle", "shop/a-near"], "sorted by the worst wait")
+        self.assertRegex(self.figure("b-far", "network", "worst").text, r"^(Response|Connect) [\d.]+ m?s$")
         self.browser.find_element(By.CSS_SELECTOR, '[data-order="name"]').click()
         self.assertEqual(self.names(), ["shop/a-near", "shop/b-far", "shop/c-middle"])
         self.browser.find_element(By.ID, "filter").send_keys("midd")
@@ -124,6 +125,17 @@ class PageTest(unittest.TestCase):
                leg.take({data: [100, 7400]}, 64000, 66000);
                return leg.figures.rate.value;""")
         self.assertAlmostEqual(rate, 100)
+
+    def test_worst_wait_is_named(self):
+        worst = self.browser.execute_script(
+            """const leg = new Leg();
+               leg.take({response: [100, 10], recovery: [120, 1]}, 0, 2000);
+               const before = leg.figures.worst;
+               leg.take({response: [100, 30], recovery: [120, 1]}, 2000, 4000);
+               const recent = leg.figures.worst;
+               leg.take({response: [100, 50], recovery: [120, 2]}, 4000, 6000);
+               return [before, recent, leg.figures.worst].map(({title, old}) => [title, old]);""")
+        self.assertEqual(worst, [["Recovery", True], ["Response", False], ["Recovery", False]])
 
     def test_counts_that_go_back_are_not_taken_for_samples(self):
         since = self.browser.execute_script("return [difference([7, 5], [7, 9]), difference([8, 5], [7, 9]), difference([7, 9], [7, 4])]")

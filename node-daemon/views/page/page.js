@@ -16,7 +16,10 @@ const WIDTH = 180;
 let buckets = { count: 0, first_exponent: 0, per_octave: 1 };
 let kinds = [];
 
-const figures = () => ["p50", "p99", ...kinds.slice(1).map(({ name }) => name), "rate"];
+// What an application waits for: the worst of these is named.
+const WAITS = ["dns", "connect", "response", "recovery"];
+
+const figures = () => ["worst", "p50", "p99", ...kinds.slice(1).map(({ name }) => name), "rate"];
 
 // Histograms come, and are kept, as what is in them: [bucket, count, bucket, count, …].
 const eachPair = (pairs, visit) => {
@@ -90,6 +93,7 @@ class Leg {
     this.counted = histograms;
     const recent = this.intervals.filter((interval) => interval.to > to - WINDOW_MS);
     this.figures = {
+      worst: this.worst(recent),
       p50: this.figure(recent, kinds[0].name, 0.5),
       p99: this.figure(recent, kinds[0].name, 0.99),
       rate: { value: this.rate(recent), old: false },
@@ -102,6 +106,16 @@ class Leg {
     const value = quantile(sumOf(recent.map((interval) => interval[kind])), q);
     if (!Number.isNaN(value)) return { value, old: false };
     return { value: quantile(sumOf([this.counted[kind] ?? []]), q), old: true };
+  }
+
+  // The wait whose p99 is longest, of the last minute if there is any.
+  worst(recent) {
+    const waits = kinds
+      .filter(({ name }) => WAITS.includes(name))
+      .map(({ name, title }) => ({ ...this.figure(recent, name, 0.99), title }))
+      .filter(({ value }) => !Number.isNaN(value))
+      .sort((a, b) => a.old - b.old || b.value - a.value);
+    return waits[0] ?? { value: NaN, old: false };
   }
 
   rate(recent) {
@@ -173,9 +187,9 @@ class Pod {
   draw(now) {
     for (const [name, cells] of this.rows) {
       const leg = this.legs.get(name);
-      for (const [figure, { value, old }] of Object.entries(leg.figures)) {
+      for (const [figure, { value, old, title }] of Object.entries(leg.figures)) {
         const text = Number.isNaN(value) ? "–" : value.toFixed(value < 10 ? 1 : 0);
-        cells[figure].textContent = figure === "rate" ? text : duration(value);
+        cells[figure].textContent = figure === "rate" ? text : title ? `${title} ${duration(value)}` : duration(value);
         cells[figure].classList.toggle("old", old);
       }
       drawSpark(cells.spark, leg, now);
@@ -246,7 +260,7 @@ function drawHeat(canvas, leg, now) {
 }
 
 const pods = new Map();
-let order = "p99";
+let order = "worst";
 let asked = performance.now(); // the last time
 
 // Only what is in view is drawn: a node may have hundreds of pods.
