@@ -102,6 +102,7 @@ enum podrtt_named {
     PODRTT_NAMED_OTHER, /* as PODRTT_OTHER */
 };
 #define PODRTT_OTHER "~other" /* no namespace or pod of Kubernetes can have this name */
+#define PODRTT_GONE "~gone"   /* nor this: of namespaces without pods */
 
 /* How programs are attached to a pod. */
 enum podrtt_attach {
@@ -333,6 +334,7 @@ enum podrtt_move {
     /* The same, from the map that another layout has pinned. */
     PODRTT_MOVE_LAYOUT_POD,
     PODRTT_MOVE_LAYOUT_TOTAL,
+    PODRTT_MOVE_TO_GONE, /* of a namespace's total, into that of all that are gone */
 };
 
 /*

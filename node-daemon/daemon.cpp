@@ -20,6 +20,7 @@
 #include "bpf/user/owner.h"
 #include "node-daemon/counts/attach_states.h"
 #include "node-daemon/counts/bpffs.h"
+#include "node-daemon/counts/gone_namespaces.h"
 #include "node-daemon/counts/lock.h"
 #include "node-daemon/counts/pin_keeper.h"
 #include "node-daemon/counts/plugin_state.h"
@@ -215,6 +216,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
                                        .max_pods = options.series.max_pods};
     Reconciler reconciler(pins, *maps, *attacher, attach_states, repairs, policy, log);
     Upgrade upgrade(pins, *maps, *log);
+    GoneNamespaces gone_namespaces(options.namespace_grace_period);
 
     PluginState plugin_state;
     const PluginState *plugin = options.install ? &plugin_state : nullptr;
@@ -250,6 +252,8 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
                 adopt_pods(*maps, *attacher, options.cni_cache, repairs, *log);
             if (reconciler.reconcile(now))
                 upgrade.finish();
+            if (auto retired = gone_namespaces.retire(*maps, pins, now); !retired)
+                log->error("{}", retired.error().message());
             health.beat(now);
             routes.forget_old_answers();
             if (auto updated = peers.update(); !updated)

@@ -27,6 +27,7 @@ struct RunOptions {
     std::vector<PeerPrefix> peers; // the default ones first
     bool node_peer = true;         // the node's addresses are a class of their own
     std::chrono::seconds grace_period{300};
+    std::chrono::seconds namespace_grace_period{3600};
     std::filesystem::path cni_cache = "/var/lib/cni/results"; // libcni's
     bool icmp = false;
     bool dns = true;

@@ -111,6 +111,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     Options options;
     std::vector<std::string> peers;
     auto grace_seconds = static_cast<unsigned>(options.run.grace_period.count());
+    auto namespace_grace_seconds = static_cast<unsigned>(options.run.namespace_grace_period.count());
     auto sample_milliseconds = static_cast<unsigned>(options.run.datapath.sample_interval.count());
     auto wait_seconds = static_cast<unsigned>(options.install.wait.count());
     auto interval_seconds = static_cast<unsigned>(options.top.interval.count());
@@ -146,6 +147,11 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         });
     run->add_option("--grace-period", grace_seconds, "Seconds for which a deleted pod's series stay")
         ->check(CLI::Range(0u, 7u * 24 * 60 * 60))
+        ->capture_default_str();
+    run->add_option(
+           "--namespace-grace-period", namespace_grace_seconds,
+           "Seconds for which the series of a namespace without pods stay; then it is part of ~gone")
+        ->check(CLI::Range(0u, 365u * 24 * 60 * 60))
         ->capture_default_str();
     run->add_option("--cni-cache-dir", options.run.cni_cache,
                     "libcni's cache, in which pods are found that no plugin has reported")
@@ -258,6 +264,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                          : uninstall->parsed() ? Subcommand::uninstall
                                                : Subcommand::run;
     options.run.grace_period = std::chrono::seconds(grace_seconds);
+    options.run.namespace_grace_period = std::chrono::seconds(namespace_grace_seconds);
     options.run.datapath.sample_interval = std::chrono::milliseconds(sample_milliseconds);
     options.run.series.pods = level == "pod";
     options.run.series.peers = !no_peers;

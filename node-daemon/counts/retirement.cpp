@@ -18,7 +18,8 @@ constexpr std::uint32_t journal_key = 0;
 
 bool is_to_total(const podrtt_journal &entry)
 {
-    return entry.move == PODRTT_MOVE_TO_TOTAL || entry.move == PODRTT_MOVE_LAYOUT_TOTAL;
+    return entry.move == PODRTT_MOVE_TO_TOTAL || entry.move == PODRTT_MOVE_LAYOUT_TOTAL ||
+           entry.move == PODRTT_MOVE_TO_GONE;
 }
 
 // Deletes from a map that another layout has pinned. What is gone already is not an error.
@@ -39,6 +40,8 @@ Result<void> erase_source(Maps &maps, const Pins &pins, const podrtt_journal &en
         return erase_in_layout<HistogramTable>(pins, entry, PODRTT_MAP_HISTOGRAMS, entry.from);
     case PODRTT_MOVE_LAYOUT_TOTAL:
         return erase_in_layout<Totals>(pins, entry, PODRTT_MAP_TOTALS, entry.from_total);
+    case PODRTT_MOVE_TO_GONE:
+        return maps.totals.erase(entry.from_total);
     default:
         return maps.histograms.erase(entry.from);
     }
@@ -183,6 +186,27 @@ Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &l
     podrtt_journal entry = journal_entry(PODRTT_MOVE_LAYOUT_TOTAL, layout);
     entry.from_total = from;
     return move_to_total(maps, pins, entry, to, total);
+}
+
+Result<void> retire_namespace(Maps &maps, const Pins &pins, const std::string &name_space)
+{
+    const std::lock_guard moving(*maps.moving);
+    std::vector<std::pair<podrtt_total_key, podrtt_histogram>> own;
+    auto read = maps.totals.for_each([&](const auto &key, const auto &total) {
+        if (key.name_space == name_space)
+            own.emplace_back(key, total);
+    });
+    if (!read)
+        return read;
+    for (const auto &[key, total] : own) {
+        podrtt_total_key gone = key;
+        std::strncpy(gone.name_space, PODRTT_GONE, sizeof(gone.name_space));
+        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_GONE);
+        entry.from_total = key;
+        if (auto moved = move_to_total(maps, pins, entry, gone, total); !moved)
+            return moved;
+    }
+    return {};
 }
 
 Result<void> finish_interrupted_move(Maps &maps, const Pins &pins)

@@ -23,6 +23,9 @@ Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const po
 // `from`.
 Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::uint32_t to);
 
+// Moves the totals of a namespace without pods into those of all that are gone, PODRTT_GONE.
+Result<void> retire_namespace(Maps &maps, const Pins &pins, const std::string &name_space);
+
 // Move one histogram, or one total, that another layout has pinned. No program may write to
 // it any more.
 Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
