@@ -69,6 +69,7 @@ busybox poweroff -f
 COMMAND = """
 export PODRTT_BIN={binaries}
 status=0
+{binaries}/datapath_test --gtest_brief=1 || status=1
 {binaries}/bpf_kernel_test --gtest_brief=1 || status=1
 {binaries}/daemon_kernel_test --gtest_brief=1 || status=1
 cd e2e/cases
