@@ -3,6 +3,7 @@
 
 import base64
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -50,6 +51,16 @@ class ServerTest(unittest.TestCase):
         for family in ("podrtt_build_info", "process_cpu_seconds_total", "process_resident_memory_bytes",
                        "podrtt_bpf_map_capacity", "podrtt_repairs_total"):
             self.assertIn(f"\n{family}", body)
+
+    def test_metrics_are_compressed_for_who_takes_it(self):
+        connection = http.client.HTTPConnection(HOST, PORT, timeout=15)
+        connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+        answer = connection.getresponse()
+        self.assertEqual(answer.headers["Content-Encoding"], "gzip")
+        compressed = answer.read()
+        self.assertEqual(int(answer.headers["Content-Length"]), len(compressed))
+        text = gzip.decompress(compressed).decode()
+        self.assertTrue(text.endswith("\n") and "\npodrtt_build_info" in text)
 
     def test_health_and_readiness(self):
         wait_until(lambda: ask("/readyz")[0] == 200, "the daemon is ready")

@@ -11,13 +11,14 @@ namespace
 {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class Served : public PinnedMaps
 {
 protected:
-    Reply get(const std::string &path, const std::string &accept = "")
+    Reply get(const std::string &path, const std::string &accept = "", const std::string &encoding = "")
     {
-        return routes_.handle({path, accept, "", "127.0.0.1"});
+        return routes_.handle({path, accept, "", "127.0.0.1", encoding});
     }
 
     static std::string body(const Reply &reply)
@@ -47,6 +48,19 @@ TEST_F(Served, MetricsAreTextOrProtocolBuffers)
     const Reply protobuf = get("/metrics", "application/vnd.google.protobuf;"
                                            "proto=io.prometheus.client.MetricFamily;encoding=delimited");
     EXPECT_THAT(protobuf.answer->content_type, HasSubstr("protobuf"));
+}
+
+TEST_F(Served, MetricsAreCompressedForWhoTakesIt)
+{
+    const std::pair<std::string, std::string> coding = {"Content-Encoding", "gzip"};
+    EXPECT_THAT(get("/metrics").headers, Not(testing::Contains(coding)));
+    for (const char *path : {"/metrics", "/pods.json"}) {
+        const Reply compressed = get(path, "", "deflate, gzip");
+        EXPECT_THAT(compressed.headers, testing::Contains(coding));
+        EXPECT_EQ(body(compressed).substr(0, 2), "\x1f\x8b") << path; // RFC 1952
+        EXPECT_THAT(compressed.headers,
+                    testing::Contains(std::pair<std::string, std::string>("Vary", "Accept, Accept-Encoding")));
+    }
 }
 
 TEST_F(Served, HealthIsWhatTheLoopSays)
