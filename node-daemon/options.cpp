@@ -62,6 +62,7 @@ constexpr const char *all = "all";
 std::vector<std::string> kind_names()
 {
     std::vector<std::string> names = {all};
+    names.reserve(names.size() + std::size(kinds));
     for (const Kind &kind : kinds)
         names.emplace_back(option_name(kind));
     return names;
@@ -72,6 +73,7 @@ std::optional<std::vector<podrtt_kind>> parse_kinds(const std::vector<std::strin
     if (std::ranges::count(names, all))
         return std::nullopt;
     std::vector<podrtt_kind> chosen;
+    chosen.reserve(names.size());
     for (const auto &name : names)
         chosen.push_back(std::ranges::find(kinds, name, option_name)->kind);
     return chosen;

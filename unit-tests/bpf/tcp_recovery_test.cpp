@@ -58,6 +58,7 @@ std::vector<Step> operator+(std::vector<Step> a, const std::vector<Step> &b)
 std::vector<Step> bulk()
 {
     std::vector<Step> steps;
+    steps.reserve(32);
     for (std::uint32_t i = 0; i < 31; i++)
         steps.push_back({20 * ms + i * 33 * us, data(out, 1000 + 3000 * i, 5000, 3000)});
     steps.push_back({22 * ms, pure_ack(in, 5000, 1000 + 3000 * 21)});
