@@ -58,8 +58,8 @@ TEST_F(Served, MetricsAreCompressedForWhoTakesIt)
         const Reply compressed = get(path, "", "deflate, gzip");
         EXPECT_THAT(compressed.headers, testing::Contains(coding));
         EXPECT_EQ(body(compressed).substr(0, 2), "\x1f\x8b") << path; // RFC 1952
-        EXPECT_THAT(compressed.headers,
-                    testing::Contains(std::pair<std::string, std::string>("Vary", "Accept, Accept-Encoding")));
+        EXPECT_THAT(compressed.headers, testing::Contains(std::pair<std::string, std::string>(
+                                            "Vary", "Accept, Accept-Encoding")));
     }
 }
 
