@@ -11,7 +11,7 @@ import node
 from accuracy_test import BUCKET, CAPTURE, LINE_LOG, PORT, WAKE_UP, Capture, Stream, measured
 from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve
 
-LATER = 1e-3  # what a busy machine may put between the two clocks
+LATER = 1e-3  # what a busy machine may put between two clocks
 
 
 def setUpModule():
@@ -24,6 +24,14 @@ def floats(pod, *traffic, timeout=120):
     said = client.communicate(timeout=timeout)[0]
     assert client.returncode == 0
     return [float(word) for word in said.split()]
+
+
+def assert_felt(case, mine, theirs, least):
+    """No time is shorter than the line's own; and the median no longer than the application's, which waits for
+    a CPU as well."""
+    case.assertEqual(len(mine), len(theirs))
+    case.assertGreater(min(mine), least)
+    case.assertLess(statistics.median(mine), statistics.median(theirs) * BUCKET + WAKE_UP)
 
 
 def value_of(text, series):
@@ -135,8 +143,9 @@ class LostPackets(unittest.TestCase):
               f"recoveries: {len(recoveries)}; application {sum(waits):.4f} s, podrtt {sum(responses):.4f} s")
         self.assertEqual(len(responses), 100)
         self.assertEqual(sum(response > 0.2 for response in responses), len(slow))
-        for mine, theirs in zip(sorted(responses), sorted(waits)):
-            self.assertTrue(theirs / BUCKET - LATER < mine < theirs + LATER, f"{mine}, not {theirs}")
+        assert_felt(self, responses, waits, 0.004)
+        for mine, theirs in zip(sorted(responses)[-len(slow):], sorted(slow)):
+            self.assertTrue(0.9 * theirs < mine < 1.1 * theirs, f"{mine}, not {theirs}")
         # Whatever was lost was sent again: what took over 200 ms, and what a tail loss probe has saved.
         self.assertGreaterEqual(len(recoveries), len(slow))
         self.assertEqual(sum(recovery > 0.2 for recovery in recoveries), len(slow))
@@ -195,9 +204,7 @@ class Responses(unittest.TestCase):
         response = measured(pod, "network", "response")
         print(f"application p50 {statistics.median(waits) * 1e3:.2f} ms, podrtt {response['p50_seconds'] * 1e3:.2f} ms")
         self.assertEqual(response["samples"], len(waits))
-        self.assertTrue(statistics.median(waits) / BUCKET - WAKE_UP < response["p50_seconds"] < statistics.median(waits) * BUCKET)
-        p99 = waits[int(len(waits) * 0.99)]
-        self.assertTrue(p99 / BUCKET - LATER < response["p99_seconds"] < p99 * BUCKET)
+        self.assertTrue(0.01 / BUCKET < response["p50_seconds"] < statistics.median(waits) * BUCKET + WAKE_UP)
         pod.delete()
 
         server = Pod(Chain(), "line", "server").create()
@@ -228,8 +235,10 @@ class Names(unittest.TestCase):
         mine = [(event["dest_port"], event["ack"], event["rtt"]) for event in Stream.events(pod, "dns")]
         self.assertEqual(len(mine), 80)
         self.assertEqual({port for port, _, _ in mine}, {53})
-        for value, theirs in zip(sorted(rtt for _, _, rtt in mine), sorted(waits)):
-            self.assertTrue(theirs / BUCKET - LATER < value < theirs + LATER, f"{value}, not {theirs}")
+        times = [rtt for _, _, rtt in mine]
+        assert_felt(self, times, waits, 0.004)
+        self.assertEqual(sum(time > 0.3 for time in times), 4)
+        self.assertGreaterEqual(sum(time > 0.054 for time in times), 14)
         tshark = sorted(map(float, run("tshark", "-r", CAPTURE, "-T", "fields", "-e", "dns.time", "-Y", "dns.time").split()))
         # tshark counts a query that is sent again from the last, or the first, by version: those it has alone.
         quick = sorted(rtt for _, _, rtt in mine if rtt < 0.2)
