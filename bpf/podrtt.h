@@ -10,7 +10,7 @@
  *
  *   map          entries   bytes an entry   allocated     total
  *   flows          32768              768   at load     24 MiB
- *   histograms      8192             1728   at load   13.5 MiB
+ *   histograms     16384             1728   at load     27 MiB
  *   pods            1024              960   at load    0.9 MiB
  *   tcx_pods        1024               56   at load   0.06 MiB
  *   peers           1024               64   as used   0.06 MiB
@@ -63,7 +63,7 @@
 #define PODRTT_MAP_EVENTS "events"
 
 #define PODRTT_DEFAULT_FLOWS (128 * 1024)
-#define PODRTT_DEFAULT_HISTOGRAMS 8192
+#define PODRTT_DEFAULT_HISTOGRAMS 16384
 #define PODRTT_DEFAULT_PODS 1024
 #define PODRTT_MAX_PEER_PREFIXES 1024
 #define PODRTT_MAX_PEERS 64
