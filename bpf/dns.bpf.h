@@ -20,13 +20,6 @@
 /* Distinguishes the ID 0 from a free slot. */
 #define DNS_END(id) ((id) | 1u << 16)
 
-static __always_inline void count_dns(__u32 pod, enum podrtt_leg leg, enum podrtt_kind kind, __u32 what)
-{
-    struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = kind};
-
-    add_to_histogram(&key, what, 0);
-}
-
 /* A sum of the beginning of the question's name, upper and lower case alike (0x20 mixing). Not static, so
  * that the verifier looks at the loop once. */
 __noinline __u32 question_sum(struct __sk_buff *skb, __u32 offset, __u32 length)
@@ -58,7 +51,7 @@ static __always_inline void send_query(struct context *context, enum podrtt_leg 
         return; /* sent again */
     side->acked = question;
     arm_slot(side, 0, DNS_END(context->packet->ack), clock_time(&context->clock), era);
-    count_dns(context->packet->key.pod, leg, PODRTT_KIND_DNS_QUERIES, 0);
+    add_count(context->packet->key.pod, leg, PODRTT_KIND_DNS_QUERIES, 0);
 }
 
 /* Some errors come without the question. */
@@ -79,7 +72,7 @@ static __always_inline bool answer_query(struct context *context, enum podrtt_le
     if (!probe || !is_answer_to(packet, side, question) || !swap_probe(side, 0, probe, 0))
         return false;
     take_wait(context, leg, PODRTT_KIND_DNS, probe_time(probe), clock_era(&context->clock) - era);
-    count_dns(packet->key.pod, leg, PODRTT_KIND_DNS_ANSWERS, packet->flags & DNS_RCODE);
+    add_count(packet->key.pod, leg, PODRTT_KIND_DNS_ANSWERS, packet->flags & DNS_RCODE);
     return true;
 }
 

@@ -23,16 +23,14 @@
 #define PODRTT_STALE_ERAS 3
 
 /* podrtt_side.flags: what its packets have noted of themselves. */
-#define PODRTT_SLOT 0x0003       /* the slot armed last */
-#define PODRTT_TIMESTAMPS 0x0004 /* … by a segment that carried timestamps */
-#define PODRTT_FIN 0x0008        /* it has sent one */
-#define PODRTT_HOLE 0x0010   /* data passed unseen, or has been overtaken: a later packet may bring it */
-#define PODRTT_OPEN 0x0020   /* a write has ended since it last acknowledged anything new */
-#define PODRTT_CLIENT 0x0040 /* it has begun the connection: what it sends are requests */
-#define PODRTT_REQUEST                                                                                     \
-    0x0080 /* its last data is a request, whose end is watched in the slot armed last                      \
-            */
-#define PODRTT_MULTIPLEXED 0x0100 /* it sends more before it is answered */
+#define PODRTT_SLOT 0x0003        /* the slot armed last */
+#define PODRTT_TIMESTAMPS 0x0004  /* … by a segment that carried timestamps */
+#define PODRTT_FIN 0x0008         /* has sent one */
+#define PODRTT_HOLE 0x0010        /* data passed unseen, or was overtaken: a later packet may bring it */
+#define PODRTT_OPEN 0x0020        /* a write has ended since the side last acknowledged anything new */
+#define PODRTT_CLIENT 0x0040      /* has begun the connection: what it sends are requests */
+#define PODRTT_REQUEST 0x0080     /* its last data is a request; the slot armed last watches its end */
+#define PODRTT_MULTIPLEXED 0x0100 /* sends more before it is answered */
 #define PODRTT_ASKED 0x0200       /* has acknowledged the other's request, and not answered it yet */
 /* Two bits a slot: enum podrtt_mark. */
 #define PODRTT_MARK_SHIFT(slot) (10 + 2 * (slot))

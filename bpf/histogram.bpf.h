@@ -83,6 +83,14 @@ static __always_inline void add_to_histogram(const struct podrtt_histogram_key *
         add_elsewhere(bytes, bucket, ns);
 }
 
+/* Counts what is no time: bucket `what` of a kind from PODRTT_KIND_CONNECTIONS on. */
+static __noinline void add_count(__u32 pod, enum podrtt_leg leg, enum podrtt_kind kind, __u32 what)
+{
+    struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = kind};
+
+    add_to_histogram(&key, what, 0);
+}
+
 /* Records a sample in units of 32 ns, at most PODRTT_MAX_SAMPLE. */
 static __always_inline void record_sample(__u32 pod, enum podrtt_leg leg, enum podrtt_kind kind, __u8 peer,
                                           __u32 sample)

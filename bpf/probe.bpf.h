@@ -54,6 +54,24 @@ static __always_inline __u32 last_slot(const struct podrtt_side *side)
     return last;
 }
 
+/* The first; PODRTT_PROBES if none is. */
+static __always_inline __u32 free_slot(const struct podrtt_side *side)
+{
+    __u32 slot = 0;
+
+    while (slot < PODRTT_PROBES && READ_ONCE(side->probe[slot]))
+        slot++;
+    return slot;
+}
+
+/* Of slots that are free again. */
+static __noinline void forget_marks(struct podrtt_side *side)
+{
+    for (__u32 i = 0; i < PODRTT_PROBES; i++)
+        if (!READ_ONCE(side->probe[i]))
+            set_mark(side, i, PODRTT_MARK_NONE);
+}
+
 /* Two CPUs that arm one slot at the same time lose one of the two probes, no more. */
 static __always_inline void arm_marked_slot(struct podrtt_side *side, __u32 slot, __u32 end, __u32 time,
                                             __u32 tsval, enum podrtt_mark mark)

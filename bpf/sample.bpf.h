@@ -10,6 +10,12 @@
 /* A time that is known to be longer than any sample, but not how long. */
 #define STALE_SAMPLE (PODRTT_MAX_SAMPLE + 1)
 
+/* Since the side has armed a slot last. */
+static __always_inline __u8 eras_since_armed(struct clock *clock, const struct podrtt_side *side)
+{
+    return clock_era(clock) - side->era;
+}
+
 /* The time since a probe was armed, so many eras ago: beyond a few it may have wrapped. */
 static __always_inline __u32 time_since(struct clock *clock, __u32 time, __u32 eras)
 {

@@ -20,11 +20,9 @@ static __always_inline bool is_connecting(const struct podrtt_side *side)
     return side->phase == PODRTT_CONNECTING || side->phase == PODRTT_CONNECTING_AGAIN;
 }
 
-static __noinline void count_connect(__u32 pod, enum podrtt_leg leg, enum podrtt_connect result)
+static __always_inline void count_connect(__u32 pod, enum podrtt_leg leg, enum podrtt_connect result)
 {
-    struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = PODRTT_KIND_CONNECTS};
-
-    add_to_histogram(&key, result, 0);
+    add_count(pod, leg, PODRTT_KIND_CONNECTS, result);
 }
 
 /* With a connection's first SYN; `acknowledged_by` is the least that acknowledges it. */

@@ -14,20 +14,9 @@
 /* What is known to a jiffy must have lasted so many, to be right to a bucket. */
 #define MIN_STALL_JIFFIES 16
 
-static __noinline void count_resent(__u32 pod, enum podrtt_leg leg)
+static __always_inline void count_resent(__u32 pod, enum podrtt_leg leg)
 {
-    struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = PODRTT_KIND_RESENT};
-
-    add_to_histogram(&key, 0, 0);
-}
-
-static __always_inline __u32 free_slot(const struct podrtt_side *side)
-{
-    __u32 slot = 0;
-
-    while (slot < PODRTT_PROBES && READ_ONCE(side->probe[slot]))
-        slot++;
-    return slot;
+    add_count(pod, leg, PODRTT_KIND_RESENT, 0);
 }
 
 /* Data beyond what was seen, until `end`. What is missing may come later, and has not been sent again then
@@ -63,7 +52,7 @@ static __always_inline bool is_newer_than_hole(struct context *context, const st
 static __always_inline bool is_of_era(struct context *context, const struct podrtt_side *side, __u64 stall)
 {
     __u32 into_era = clock_time(&context->clock) & ((1u << (PODRTT_ERA_SHIFT - PODRTT_TIME_SHIFT)) - 1);
-    __u8 eras = clock_era(&context->clock) - side->era;
+    __u8 eras = eras_since_armed(&context->clock, side);
 
     return eras == 0 || (eras == 1 && stall >= into_era);
 }
@@ -114,18 +103,10 @@ static __noinline void send_again(struct context *context, enum podrtt_leg leg, 
         watch_stalled(context, leg, clock_jiffies() - side->sent_at);
 }
 
-/* Of slots that are free again. */
-static __noinline void forget_marks(struct podrtt_side *side)
-{
-    for (__u32 i = 0; i < PODRTT_PROBES; i++)
-        if (!READ_ONCE(side->probe[i]))
-            set_mark(side, i, PODRTT_MARK_NONE);
-}
-
 /* The packet's ACK covers a slot whose data was sent again. */
 static __always_inline void end_recovery(struct context *context, enum podrtt_leg leg, __u32 time)
 {
-    __u8 eras = clock_era(&context->clock) - context->flow->side[leg].era;
+    __u8 eras = eras_since_armed(&context->clock, &context->flow->side[leg]);
 
     take_wait(context, leg, PODRTT_KIND_RECOVERY, time, eras);
 }

@@ -6,12 +6,10 @@
  * response is the first data that follows on what the requester had got when it asked, if its ACK equals
  * the end of the request, and that is the last that the requester has sent. So what is sent before the
  * request is answered makes it no request: pieces of one write, or of two at once, are; else the connection
- * is multiplexed, and what answers what cannot be known.
+ * is multiplexed, and what answers what cannot be known. HTTP/2 is so from the beginning.
  */
 #ifndef PODRTT_TCP_RESPONSE_BPF_H
 #define PODRTT_TCP_RESPONSE_BPF_H
-
-#include <linux/in.h>
 
 #include "bpf/probe.bpf.h"
 #include "bpf/sample.bpf.h"
@@ -118,7 +116,7 @@ static __always_inline bool is_first_answer(const struct packet *packet, const s
 static __always_inline void end_response(struct context *context, enum podrtt_leg leg, __u32 time)
 {
     const struct podrtt_side *asking = &context->flow->side[leg];
-    __u8 eras = clock_era(&context->clock) - asking->era;
+    __u8 eras = eras_since_armed(&context->clock, asking);
     __u16 jiffies = clock_jiffies() - asking->sent_at;
     __u64 apart =
         (__u64)jiffies * jiffy_time + MAX_TICK_ERROR * jiffy_time - (clock_time(&context->clock) - time);

@@ -93,8 +93,7 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
     if (handshake && again && !(echoes && answer.tsecr == tsval))
         return;
 
-    __u8 eras = clock_era(&context->clock) - side->era;
-    __u32 sample = time_since(&context->clock, time, eras);
+    __u32 sample = time_since(&context->clock, time, eras_since_armed(&context->clock, side));
     take_round_trip(context, leg, handshake ? PODRTT_KIND_HANDSHAKE : PODRTT_KIND_DATA, sample);
 }
 

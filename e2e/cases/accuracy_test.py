@@ -2,48 +2,22 @@
 """What podrtt measures, against tshark on a capture of the same packets at the same veth,
 and against the log of a delay line. Run by e2e/rig/isolate."""
 
-import json
-import re
 import statistics
 import subprocess
 import unittest
 
 import line_log
 import node
-from node import BIN, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top
+from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve
+from observe import BUCKET, CAPTURE, WAKE_UP, Capture, Stream, measured
 
 PORT = 8080
-BUCKET = 2 ** (1 / 8)
-WAKE_UP = 200e-6
-CAPTURE = "/run/capture.pcap"
 LINE_LOG = "/run/line.log"
-STREAM = "/run/stream.json"
 SYN = 2
 
 
 def setUpModule():
     node.prepare()
-
-
-class Capture:
-    """tcpdump on a device, for as long as the block lasts."""
-
-    def __init__(self, device):
-        self.command = ["tcpdump", "-i", device, "-w", CAPTURE, "-s", "160", "-B", "32768", "-U",
-                        "--time-stamp-precision=nano", "tcp or icmp or icmp6 or udp port 53"]
-
-    def __enter__(self):
-        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if "listening" in line:
-                return self
-        raise AssertionError("tcpdump did not start")
-
-    def __exit__(self, *_):
-        node.time.sleep(1.2)  # tcpdump takes packets over once a second
-        self.process.terminate()
-        said = self.process.communicate()[1]
-        assert "0 packets dropped by kernel" in said, said
 
 
 def tshark_samples():
@@ -67,35 +41,6 @@ def tshark_samples():
             # The first one: data sent again may be acknowledged again, by the same number.
             samples.setdefault(key, (float(rtt), "handshake" if flags & SYN else "data"))
     return samples
-
-
-class Stream:
-    """podrttd stream, for as long as the block lasts."""
-
-    def __enter__(self):
-        self.process = subprocess.Popen([BIN / "podrttd", "stream"], stdout=open(STREAM, "w", encoding="ascii"))
-        node.time.sleep(0.3)
-        return self
-
-    def __exit__(self, *_):
-        node.time.sleep(0.3)
-        self.process.terminate()
-        assert self.process.wait(10) == 0
-
-    @staticmethod
-    def events(pod, *kinds):
-        with open(STREAM, encoding="ascii") as lines:
-            return [event for event in map(json.loads, lines) if event["pod"] == pod.name and event["kind"] in kinds]
-
-    @staticmethod
-    def samples(pod):
-        """As tshark_samples has them."""
-        return {(e["dest_ip"], e["dest_port"], e["src_ip"], e["src_port"], e["ack"]): (e["rtt"], e["kind"])
-                for e in Stream.events(pod, "data", "handshake")}
-
-
-def measured(pod, leg, kind):
-    return next(s for s in top() if (s["pod"], s["leg"], s["kind"]) == (pod.name, leg, kind))
 
 
 class AgainstTshark(unittest.TestCase):

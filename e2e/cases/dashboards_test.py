@@ -11,7 +11,7 @@ import time
 import unittest
 
 import node
-from node import ROOT, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve
+from node import ROOT, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, serve_names
 from prometheus import Prometheus, ask, query
 
 DASHBOARDS = {path.stem: json.loads(path.read_text(encoding="ascii"))
@@ -44,8 +44,7 @@ class DashboardsTest(unittest.TestCase):
         cls.pod = Pod(Chain(), "shop", "web").create()
         serve(in_netns(cls.pod.netns), 8080)  # so that there are connects of both legs
         for enter in (in_netns("far"), in_netns(cls.pod.netns)):
-            names = subprocess.Popen([*enter, *TRAFFIC, "names"], stdout=subprocess.PIPE, text=True)
-            assert names.stdout.readline() == "ready\n"
+            serve_names(enter)
         cls.send(1, 1).wait(30)  # so that there is something to scrape
         config = (ROOT / "manifests/prometheus.yml").read_text(encoding="ascii")
         OWNER.write_text("groups: [{name: owner, rules: [{record: 'namespace_workload_pod:kube_pod_owner:relabel', "

@@ -8,10 +8,10 @@ import tempfile
 
 import line_log
 from node import BIN, TRAFFIC, Chain, CommandFailed, Daemon, Peer, Pod, in_netns, prepare, run, serve, top
+from observe import BUCKET
 
 PORT = 8080
 DELAY_US = 5000
-BUCKET = 2 ** (1 / 8)  # a bucket's upper bound over its lower one
 
 
 def step(text):

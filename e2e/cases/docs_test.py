@@ -2,11 +2,10 @@
 """The documentation against the real thing: metrics, options and alerts. Run by e2e/rig/isolate."""
 
 import re
-import subprocess
 import unittest
 
 import node
-from node import BIN, ROOT, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, near_server, run, serve, wait_until
+from node import BIN, ROOT, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, near_server, run, serve, serve_names, wait_until
 
 # What tells one series of a histogram from another beside its labels.
 OF_HISTOGRAMS = {"le"}
@@ -41,11 +40,10 @@ class DocsTest(unittest.TestCase):
         far = Peer("lossy", 201)
         far.connect_by_delay_line(1000, "/run/line.log", lose_each=3)
         serve(in_netns(far.name), 8080)
-        wait_until(lambda: run(*TRAFFIC, "ping", far.v4, 1) == "1\n", "the line is up")
+        far.wait_until_reached()
         self.assertEqual(pod.popen(*TRAFFIC, "requests", far.v4, "8080", "1", "6").wait(30), 0)
         far.disconnect()
-        names = subprocess.Popen(in_netns(peer.name, *TRAFFIC, "names"), stdout=subprocess.PIPE, text=True)
-        self.assertEqual(names.stdout.readline(), "ready\n")
+        names = serve_names(in_netns(peer.name))
         run(*in_netns(pod.netns, *TRAFFIC, "resolve", peer.v4, "www", 1))
         names.kill()
         wait_until(lambda: "podrtt_pod_attached{" in daemon.metrics(), "the daemon has looked at the pod")

@@ -14,8 +14,8 @@ from selenium.webdriver.common.by import By
 
 import node
 from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top, wait_until
+from observe import BUCKET
 
-BUCKET = 2 ** (1 / 8)
 SCREENSHOTS = os.environ.get("PODRTT_SCREENSHOTS")
 
 

@@ -8,9 +8,11 @@ import subprocess
 import unittest
 
 import node
-from accuracy_test import BUCKET, CAPTURE, LINE_LOG, PORT, WAKE_UP, Capture, Stream, measured
-from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve
+from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, serve_names
+from observe import BUCKET, CAPTURE, WAKE_UP, Capture, Stream, measured
 
+PORT = 8080
+LINE_LOG = "/run/line.log"
 LATER = 1e-3  # what a busy machine may put between two clocks
 
 
@@ -95,7 +97,7 @@ class LostPackets(unittest.TestCase):
         far.connect_by_delay_line(delay_us, LINE_LOG, **line)
         self.addCleanup(far.disconnect)
         serve(in_netns(far.name), PORT)
-        node.wait_until(lambda: run(*TRAFFIC, "ping", far.v4, 1) == "1\n", "the line is up")
+        far.wait_until_reached()
         return far
 
     def labels(self, pod, leg):
@@ -198,7 +200,7 @@ class Responses(unittest.TestCase):
         far = Peer("far", 240)
         far.connect_by_delay_line(5000, LINE_LOG, jitter_us=2000)
         serve(in_netns(far.name), PORT)
-        node.wait_until(lambda: run(*TRAFFIC, "ping", far.v4, 1) == "1\n", "the line is up")
+        far.wait_until_reached()
         pod = Pod(Chain(), "line", "client").create()
         waits = sorted(floats(pod, "timed", far.v4, PORT, 4, 50) + floats(pod, "timed", far.v6, PORT, 4, 50))
         response = measured(pod, "network", "response")
@@ -225,9 +227,8 @@ class Names(unittest.TestCase):
         daemon = Daemon("--grace-period", "1")
         far = Peer("resolver", 241)
         far.connect_by_delay_line(2000, LINE_LOG)
-        server = subprocess.Popen(in_netns(far.name, *TRAFFIC, "names"), stdout=subprocess.PIPE, text=True)
-        self.assertEqual(server.stdout.readline(), "ready\n")
-        node.wait_until(lambda: run(*TRAFFIC, "ping", far.v4, 1) == "1\n", "the line is up")
+        server = serve_names(in_netns(far.name))
+        far.wait_until_reached()
         pod = Pod(Chain(), "line", "resolving").create()
         with Capture(pod.host_veth), Stream():
             waits = [wait for address in (far.v4, far.v6) for name, count in
@@ -255,8 +256,7 @@ class Names(unittest.TestCase):
 
         # The same server as a pod.
         cluster = Pod(Chain(), "line", "coredns").create()
-        served = subprocess.Popen(in_netns(cluster.netns, *TRAFFIC, "names"), stdout=subprocess.PIPE, text=True)
-        self.assertEqual(served.stdout.readline(), "ready\n")
+        served = serve_names(in_netns(cluster.netns))
         run(*in_netns(far.name, *TRAFFIC, "resolve", cluster.v4, "slow", 5))
         answers = measured(cluster, "pod", "dns")
         self.assertEqual(answers["samples"], 5)
@@ -270,8 +270,7 @@ class Names(unittest.TestCase):
     def test_off_it_is_not_measured(self):
         daemon = Daemon("--grace-period", "1", "--no-dns")
         cluster = Pod(Chain(), "line", "coredns").create()
-        served = subprocess.Popen(in_netns(cluster.netns, *TRAFFIC, "names"), stdout=subprocess.PIPE, text=True)
-        self.assertEqual(served.stdout.readline(), "ready\n")
+        served = serve_names(in_netns(cluster.netns))
         run(*TRAFFIC, "resolve", cluster.v4, "www", 2)
         self.assertNotIn("dns_queries", daemon.metrics())
         served.kill()

@@ -57,12 +57,21 @@ def in_netns(name, *command):
 TRAFFIC = [sys.executable, ROOT / "e2e/rig/traffic.py"]
 
 
-def serve(enter, port):
-    """Starts the server of traffic.py where the command line `enter` leads, and waits until it answers."""
-    server = subprocess.Popen([*enter, *TRAFFIC, "serve", str(port)], stdout=subprocess.PIPE, text=True)
+def _start_server(enter, *command):
+    server = subprocess.Popen([*enter, *TRAFFIC, *command], stdout=subprocess.PIPE, text=True)
     if server.stdout.readline() != "ready\n":
         raise CommandFailed("a server did not start")
     return server
+
+
+def serve(enter, port):
+    """Starts the server of traffic.py where the command line `enter` leads, and waits until it answers."""
+    return _start_server(enter, "serve", str(port))
+
+
+def serve_names(enter):
+    """The same of its DNS server."""
+    return _start_server(enter, "names")
 
 
 def requests(pod, address, port, connections=1, count=1, timeout=60):
@@ -140,6 +149,10 @@ class Peer:
         if self.line.stdout.readline() != "ready\n":
             raise CommandFailed("delay_line did not start")
         self._route()
+
+    def wait_until_reached(self):
+        """So that nothing that is measured waits for a neighbour's address."""
+        wait_until(lambda: run(*TRAFFIC, "ping", self.v4, 1) == "1\n", "the line is up")
 
     def disconnect(self):
         """Ends the delay line; its log is complete then."""

@@ -34,7 +34,7 @@ def read_kinds():
 
 KINDS = read_kinds()
 RTT, HANDSHAKE, FLOOR = (KINDS[name].family for name in ("data", "handshake", "floor"))
-CONNECT, RESPONSE, RECOVERY, DNS = (KINDS[name].family for name in ("connect", "response", "recovery", "dns"))
+RECOVERY = KINDS["recovery"].family
 # What an application waits for: together where the time goes.
 WAITS = [KINDS[name] for name in ("dns", "connect", "response", "recovery")]
 # Those that have no panels of their own below get one each, of the same form.

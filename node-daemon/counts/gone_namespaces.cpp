@@ -10,9 +10,6 @@ namespace
 
 constexpr std::chrono::minutes interval{1};
 
-// Of the places for totals, the share that is kept free of namespaces that are gone: one in so many.
-constexpr std::size_t free_share = 8;
-
 bool is_sum_of_many(const std::string &name_space)
 {
     return name_space == PODRTT_OTHER || name_space == PODRTT_GONE;
@@ -26,32 +23,31 @@ Result<void> GoneNamespaces::retire(Maps &maps, const Pins &pins, Clock::time_po
         return {};
     next_ = now + interval;
 
-    std::set<std::string> with_pods;
-    std::map<std::string, std::pair<std::uint32_t, podrtt_pod>>
-        others; // what remains of pods without a name
+    std::set<std::string> with_pods, gone;
+    // What remains of pods without a name.
+    std::map<std::string, std::pair<std::uint32_t, podrtt_pod>> others;
     auto read = maps.pods.for_each([&](std::uint32_t id, const podrtt_pod &pod) {
-        if (is_others_of_namespace(pod))
+        if (is_others_of_namespace(pod)) {
             others.emplace(pod.name_space, std::pair(id, pod));
-        else
+            gone.insert(pod.name_space);
+        } else {
             with_pods.insert(pod.name_space);
+        }
     });
     if (!read)
         return read;
-    std::set<std::string> gone;
-    for (const auto &[name_space, record] : others)
-        if (!with_pods.contains(name_space))
-            gone.insert(name_space);
     std::size_t entries = 0;
     read = maps.totals.for_each([&](const podrtt_total_key &key, const podrtt_histogram &) {
         entries++;
-        if (!with_pods.contains(key.name_space) && !is_sum_of_many(key.name_space))
-            gone.insert(key.name_space);
+        gone.insert(key.name_space);
     });
     if (!read)
         return read;
+    std::erase_if(gone, [&](const std::string &name_space) {
+        return with_pods.contains(name_space) || is_sum_of_many(name_space);
+    });
 
-    const std::size_t capacity = maps.totals.capacity();
-    const bool crowded = entries > capacity - capacity / free_share;
+    const bool crowded = is_nearly_full(entries, maps.totals.capacity());
     std::erase_if(since_, [&](const auto &known) { return !gone.contains(known.first); });
     for (const auto &name_space : gone) {
         const auto [known, first] = since_.try_emplace(name_space, now);

@@ -48,6 +48,12 @@ struct Maps {
     Result<ConnectionCounts> connections_of(std::uint32_t pod) const;
 };
 
+// Whether what may leave should leave a map: of the places, an eighth is kept free.
+constexpr bool is_nearly_full(std::size_t entries, std::size_t capacity)
+{
+    return entries > capacity - capacity / 8;
+}
+
 ConnectionCounts connection_counts(const podrtt_histogram &counts);
 
 } // namespace podrtt

@@ -108,6 +108,20 @@ Result<void> move_to_total(Maps &maps, const Pins &pins, podrtt_journal entry, c
     return move(maps, pins, entry, maps.totals, entry.to_total, histogram);
 }
 
+// Those elements of a map whose keys are wanted.
+template <typename Key, typename Table, typename Wanted>
+Result<std::vector<std::pair<Key, podrtt_histogram>>> entries_of(const Table &map, const Wanted &is_wanted)
+{
+    std::vector<std::pair<Key, podrtt_histogram>> wanted;
+    auto read = map.for_each([&](const Key &key, const podrtt_histogram &histogram) {
+        if (is_wanted(key))
+            wanted.emplace_back(key, histogram);
+    });
+    if (!read)
+        return std::unexpected(read.error());
+    return wanted;
+}
+
 // Calls `each` for all histograms of the pod, then forgets the pod. Not before, for
 // without it the histograms belong to nobody.
 Result<void>
@@ -115,14 +129,11 @@ move_all(Maps &maps, std::uint32_t id,
          const std::function<Result<void>(const podrtt_histogram_key &, const podrtt_histogram &)> &each)
 {
     const std::lock_guard moving(*maps.moving);
-    std::vector<std::pair<podrtt_histogram_key, podrtt_histogram>> own;
-    auto read = maps.histograms.for_each([&](const auto &key, const auto &histogram) {
-        if (key.pod == id)
-            own.emplace_back(key, histogram);
-    });
-    if (!read)
-        return read;
-    for (const auto &[key, histogram] : own)
+    auto own =
+        entries_of<podrtt_histogram_key>(maps.histograms, [&](const auto &key) { return key.pod == id; });
+    if (!own)
+        return std::unexpected(own.error());
+    for (const auto &[key, histogram] : *own)
         if (auto moved = each(key, histogram); !moved)
             return moved;
     return maps.pods.erase(id);
@@ -191,14 +202,11 @@ Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &l
 Result<void> retire_namespace(Maps &maps, const Pins &pins, const std::string &name_space)
 {
     const std::lock_guard moving(*maps.moving);
-    std::vector<std::pair<podrtt_total_key, podrtt_histogram>> own;
-    auto read = maps.totals.for_each([&](const auto &key, const auto &total) {
-        if (key.name_space == name_space)
-            own.emplace_back(key, total);
-    });
-    if (!read)
-        return read;
-    for (const auto &[key, total] : own) {
+    auto own = entries_of<podrtt_total_key>(maps.totals,
+                                            [&](const auto &key) { return key.name_space == name_space; });
+    if (!own)
+        return std::unexpected(own.error());
+    for (const auto &[key, total] : *own) {
         podrtt_total_key gone = key;
         std::strncpy(gone.name_space, PODRTT_GONE, sizeof(gone.name_space));
         podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_GONE);

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <utility>
 
 #include "export/metrics.pb.h"
+#include "node-daemon/export/accept.h"
 #include "node-daemon/export/exposition.h"
 
 namespace podrtt
@@ -83,14 +83,6 @@ std::string delimited(const pb::MetricFamily &family)
     return bytes;
 }
 
-// "q=" of one element of an Accept header; 1 if it has none.
-double quality(std::string_view element)
-{
-    const std::size_t at = element.find("q=");
-    return at == std::string_view::npos ? 1
-                                        : std::strtod(std::string(element.substr(at + 2)).c_str(), nullptr);
-}
-
 } // namespace
 
 void ProtobufExposition::add(const HistogramFamily &family)
@@ -133,16 +125,14 @@ void ProtobufExposition::add(const prometheus::MetricFamily &family)
 bool prefers_protobuf(std::string_view accept)
 {
     double protobuf = 0, text = 0;
-    while (!accept.empty()) {
-        const std::string_view element = accept.substr(0, accept.find(','));
-        accept.remove_prefix(std::min(accept.size(), element.size() + 1));
+    for_each_accepted(accept, [&](std::string_view element, double quality) {
         if (element.find("application/vnd.google.protobuf") != std::string_view::npos &&
             element.find("proto=io.prometheus.client.MetricFamily") != std::string_view::npos &&
             element.find("encoding=delimited") != std::string_view::npos)
-            protobuf = std::max(protobuf, quality(element));
+            protobuf = std::max(protobuf, quality);
         else if (element.find("text/plain") != std::string_view::npos)
-            text = std::max(text, quality(element));
-    }
+            text = std::max(text, quality);
+    });
     return protobuf > 0 && protobuf >= text;
 }
 

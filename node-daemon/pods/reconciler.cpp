@@ -32,9 +32,6 @@ constexpr std::chrono::seconds settling_time{1};
 // may have been under way when the programs were attached.
 constexpr std::uint64_t enough_one_way = 3;
 
-// Of the places for pods, the share that is kept free of those that are gone: one in so many.
-constexpr std::size_t free_share = 8;
-
 // How a pod is attached that is.
 podrtt_attach form_on(const attach::InterfaceView &view, const podrtt_pod &pod)
 {
@@ -361,8 +358,7 @@ void Reconciler::sweep(const Records &gone)
 // the plugin cannot wait for it.
 bool Reconciler::is_crowded() const
 {
-    const std::size_t capacity = maps_.pods.capacity();
-    return states_.size() + others_ > capacity - capacity / free_share;
+    return is_nearly_full(states_.size() + others_, maps_.pods.capacity());
 }
 
 // A pod of a StatefulSet comes back under its name, and its series go on. They would go

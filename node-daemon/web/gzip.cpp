@@ -3,8 +3,9 @@
 
 #include <zlib.h>
 
-#include <cstdlib>
 #include <stdexcept>
+
+#include "node-daemon/export/accept.h"
 
 namespace podrtt
 {
@@ -20,15 +21,6 @@ std::string_view trimmed(std::string_view text)
     const std::size_t first = text.find_first_not_of(" \t");
     return first == std::string_view::npos ? ""
                                            : text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-// Of one element of the header; 1 if it has none.
-double quality(std::string_view parameters)
-{
-    const std::size_t at = parameters.find("q=");
-    return at == std::string_view::npos
-               ? 1
-               : std::strtod(std::string(parameters.substr(at + 2)).c_str(), nullptr);
 }
 
 // Deflates what the stream has been given, and appends it.
@@ -47,20 +39,19 @@ void deflate_into(z_stream &stream, int flush, std::string &compressed)
 
 bool accepts_gzip(std::string_view accept_encoding)
 {
-    while (!accept_encoding.empty()) {
-        const std::string_view element = accept_encoding.substr(0, accept_encoding.find(','));
-        accept_encoding.remove_prefix(std::min(element.size() + 1, accept_encoding.size()));
-        const std::size_t end = std::min(element.find(';'), element.size());
-        if (trimmed(element.substr(0, end)) == "gzip")
-            return quality(element.substr(end)) > 0;
-    }
-    return false;
+    bool accepted = false;
+    for_each_accepted(accept_encoding, [&](std::string_view element, double quality) {
+        if (trimmed(element.substr(0, element.find(';'))) == "gzip")
+            accepted = quality > 0;
+    });
+    return accepted;
 }
 
 Answer gzip(const Answer &answer)
 {
     z_stream stream = {};
-    // The fastest: it makes a fifteenth of metrics, and the best a twentieth in ten times the time.
+    // The fastest: it makes a fifteenth to a twentieth of metrics, and the best a quarter less in ten times
+    // the time.
     if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, window_bits + gzip_format, memory_level,
                      Z_DEFAULT_STRATEGY) != Z_OK)
         throw std::bad_alloc();

@@ -327,9 +327,7 @@ TEST_F(Dns, IdIsNoPortOfTcp)
 
 TEST_F(Dns, FloodOfQueriesTakesNoConnectionThatIsMeasured)
 {
-    traffic_.pass(1 * ms, {.way = out, .flags = SYN, .seq = 999});
-    traffic_.pass(2 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000});
-    traffic_.pass(3 * ms, {.way = out, .seq = 1000, .ack = 5000});
+    traffic_.pass(opened_by(out));
     for (std::uint32_t i = 0; i < 8 * Traffic::few_flows; i++)
         traffic_.pass(10 * ms + i * us, query({.id = static_cast<std::uint16_t>(i)},
                                               static_cast<std::uint16_t>(50000 + i % 1000)));

@@ -45,8 +45,7 @@ class Connecting : public testing::TestWithParam<Opening>
 TEST_P(Connecting, LastsFromTheFirstSynToTheAnswer)
 {
     Traffic traffic;
-    for (const auto &[at, packet] : GetParam().steps)
-        traffic.pass(at, packet);
+    traffic.pass(GetParam().steps);
     EXPECT_EQ(traffic.waits(PODRTT_KIND_CONNECT, PODRTT_LEG_NETWORK), GetParam().network);
     EXPECT_EQ(traffic.connects(PODRTT_LEG_NETWORK), GetParam().network_results);
     EXPECT_EQ(traffic.waits(PODRTT_KIND_CONNECT, PODRTT_LEG_POD), GetParam().pod);

@@ -27,31 +27,14 @@ void PrintTo(const Loss &loss, std::ostream *stream)
     *stream << loss.name;
 }
 
-Packet data(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length, std::uint32_t tsval = 0)
+Timestamps tsval(std::uint32_t number)
 {
-    Packet packet = {.way = way, .flags = ACK | PSH, .seq = seq, .ack = ack, .length = length};
-    if (tsval)
-        packet.timestamps = Timestamps{tsval, 1};
-    return packet;
+    return {number, 1};
 }
 
-Packet pure_ack(Way way, std::uint32_t seq, std::uint32_t ack, std::uint32_t tsecr = 0)
+Timestamps tsecr(std::uint32_t number)
 {
-    Packet packet = {.way = way, .flags = ACK, .seq = seq, .ack = ack};
-    if (tsecr)
-        packet.timestamps = Timestamps{800, tsecr};
-    return packet;
-}
-
-Packet segment(Way way, std::uint32_t seq, std::uint16_t length) // in the middle of a write
-{
-    return {.way = way, .flags = ACK, .seq = seq, .ack = way == out ? 5000u : 1000u, .length = length};
-}
-
-std::vector<Step> operator+(std::vector<Step> a, const std::vector<Step> &b)
-{
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
+    return {800, number};
 }
 
 // 93,000 bytes at once, until 21 ms; of what is beyond 64 KiB nothing is watched.
@@ -71,16 +54,9 @@ class Recovering : public testing::TestWithParam<Loss>
 
 TEST_P(Recovering, LastsFromTheFirstSendingToTheAck)
 {
-    const auto ts = [](std::uint32_t tsval, std::uint32_t tsecr) {
-        return GetParam().timestamps ? std::optional(Timestamps{tsval, tsecr}) : std::nullopt;
-    };
     Traffic traffic;
-    traffic.pass(1 * ms, {.way = out, .flags = SYN, .seq = 999, .timestamps = ts(100, 0)});
-    traffic.pass(2 * ms,
-                 {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = ts(700, 100)});
-    traffic.pass(3 * ms, {.way = out, .seq = 1000, .ack = 5000, .timestamps = ts(101, 700)});
-    for (const auto &[at, packet] : GetParam().steps)
-        traffic.pass(at, packet);
+    traffic.pass(opened_by(out, GetParam().timestamps));
+    traffic.pass(GetParam().steps);
     const podrtt_leg leg = GetParam().leg;
     EXPECT_EQ(traffic.waits(PODRTT_KIND_RECOVERY, leg), GetParam().recovery);
     EXPECT_EQ(traffic.count(PODRTT_KIND_RESENT, leg), GetParam().resent);
@@ -121,8 +97,8 @@ const std::vector<Loss> losses = {
      {1, 210 * ms},
      1},
     {"of_the_last_of_three_segments", // tail loss: the others have arrived
-     {{20 * ms, segment(out, 1000, 1000)},
-      {20 * ms, segment(out, 2000, 1000)},
+     {{20 * ms, segment(out, 1000, 5000, 1000)},
+      {20 * ms, segment(out, 2000, 5000, 1000)},
       {20 * ms, data(out, 3000, 5000, 1000)},
       {30 * ms, pure_ack(in, 5000, 3000)},
       {60 * ms, data(out, 3000, 5000, 1000)},
@@ -131,9 +107,9 @@ const std::vector<Loss> losses = {
      1,
      1},
     {"of_all_segments_of_a_request", // sent again one after the other
-     {{20 * ms, segment(out, 1000, 1000)},
+     {{20 * ms, segment(out, 1000, 5000, 1000)},
       {20 * ms, data(out, 2000, 5000, 1000)},
-      {220 * ms, segment(out, 1000, 1000)},
+      {220 * ms, segment(out, 1000, 5000, 1000)},
       {230 * ms, pure_ack(in, 5000, 2000)},
       {230 * ms, data(out, 2000, 5000, 1000)},
       {240 * ms, pure_ack(in, 5000, 3000)}},
@@ -148,16 +124,16 @@ const std::vector<Loss> losses = {
      1},
     {"with_other_borders_the_second_time", // one large segment, then pieces of it
      {{20 * ms, data(out, 1000, 5000, 3000)},
-      {220 * ms, segment(out, 1000, 1000)},
+      {220 * ms, segment(out, 1000, 5000, 1000)},
       {230 * ms, pure_ack(in, 5000, 2000)},
-      {230 * ms, segment(out, 2000, 1000)},
+      {230 * ms, segment(out, 2000, 5000, 1000)},
       {230 * ms, data(out, 3000, 5000, 1000)},
       {240 * ms, pure_ack(in, 5000, 4000)}},
      {1, 220 * ms},
      3},
     {"of_a_piece_whose_first_sending_was_not_watched",
      {{20 * ms, data(out, 1000, 5000, 3000)}, // its end arrives
-      {60 * ms, segment(out, 2000, 1000)},
+      {60 * ms, segment(out, 2000, 5000, 1000)},
       {70 * ms, pure_ack(in, 5000, 4000)}},
      {},
      1},
@@ -179,18 +155,18 @@ const std::vector<Loss> losses = {
     {"keep_alives_are_none", // RFC 9293, 3.8.4: an old byte
      {{20 * ms, data(out, 1000, 5000, 100)},
       {30 * ms, pure_ack(in, 5000, 1100)},
-      {60 * s, segment(out, 1099, 1)},
+      {60 * s, segment(out, 1099, 5000, 1)},
       {60 * s + 10 * ms, pure_ack(in, 5000, 1100)},
-      {120 * s, segment(out, 1099, 1)}},
+      {120 * s, segment(out, 1099, 5000, 1)}},
      {},
      0,
      1},
     {"probes_of_a_closed_window_are_none", // RFC 9293, 3.8.6.1: the next byte, until it is taken
      {{20 * ms, data(out, 1000, 5000, 100)},
       {30 * ms, pure_ack(in, 5000, 1100)},
-      {1 * s, segment(out, 1100, 1)},
-      {2 * s, segment(out, 1100, 1)},
-      {4 * s, segment(out, 1100, 1)},
+      {1 * s, segment(out, 1100, 5000, 1)},
+      {2 * s, segment(out, 1100, 5000, 1)},
+      {4 * s, segment(out, 1100, 5000, 1)},
       {4 * s + 10 * ms, pure_ack(in, 5000, 1101)},
       {5 * s, data(out, 1101, 5000, 100)},
       {5 * s + 10 * ms, pure_ack(in, 5000, 1201)}},
@@ -232,49 +208,50 @@ const std::vector<Loss> losses = {
      0,
      PODRTT_LEG_POD},
     {"hole_that_is_filled_by_a_later_clock",
-     {{20 * ms, data(in, 5100, 1000, 100, 720)},
-      {50 * ms, data(in, 5000, 1000, 100, 750)},
-      {50 * ms + 64 * us, pure_ack(out, 1000, 5200, 750)}},
+     {{20 * ms, data(in, 5100, 1000, 100, tsval(720))},
+      {50 * ms, data(in, 5000, 1000, 100, tsval(750))},
+      {50 * ms + 64 * us, pure_ack(out, 1000, 5200, tsecr(750))}},
      {},
      1,
      0,
      PODRTT_LEG_POD,
      true},
     {"hole_that_is_filled_by_an_earlier_clock", // overtaken
-     {{20 * ms, data(in, 5100, 1000, 100, 720)},
-      {21 * ms, data(in, 5000, 1000, 100, 719)},
-      {21 * ms + 64 * us, pure_ack(out, 1000, 5200, 719)}},
+     {{20 * ms, data(in, 5100, 1000, 100, tsval(720))},
+      {21 * ms, data(in, 5000, 1000, 100, tsval(719))},
+      {21 * ms + 64 * us, pure_ack(out, 1000, 5200, tsecr(719))}},
      {},
      0,
      0,
      PODRTT_LEG_POD,
      true},
     {"hole_behind_what_was_watched_before",
-     {{20 * ms, data(in, 5000, 1000, 100, 720)},
-      {22 * ms, data(in, 5200, 1000, 100, 722)},
-      {23 * ms, data(in, 5100, 1000, 100, 721)}, // overtaken, though its clock is later than the first's
-      {23 * ms + 64 * us, pure_ack(out, 1000, 5300, 722)}},
+     {{20 * ms, data(in, 5000, 1000, 100, tsval(720))},
+      {22 * ms, data(in, 5200, 1000, 100, tsval(722))},
+      {23 * ms,
+       data(in, 5100, 1000, 100, tsval(721))}, // overtaken, though its clock is later than the first's
+      {23 * ms + 64 * us, pure_ack(out, 1000, 5300, tsecr(722))}},
      {},
      0,
      0,
      PODRTT_LEG_POD,
      true},
     {"behind_a_hole_counts_once",
-     {{20 * ms, data(in, 5100, 1000, 100, 720)},
-      {50 * ms, data(in, 5100, 1000, 100, 750)},
-      {51 * ms, data(in, 5000, 1000, 100, 751)},
-      {51 * ms + 64 * us, pure_ack(out, 1000, 5200, 751)}},
+     {{20 * ms, data(in, 5100, 1000, 100, tsval(720))},
+      {50 * ms, data(in, 5100, 1000, 100, tsval(750))},
+      {51 * ms, data(in, 5000, 1000, 100, tsval(751))},
+      {51 * ms + 64 * us, pure_ack(out, 1000, 5200, tsecr(751))}},
      {1, 31 * ms + 64 * us},
      2,
      0,
      PODRTT_LEG_POD,
      true},
     {"after_data_far_ahead", // forged: what follows is not sent again
-     {{20 * ms, data(in, 0x01000000, 1000, 100, 600)},
-      {30 * ms, data(in, 5000, 1000, 100, 730)},
-      {30 * ms + 64 * us, pure_ack(out, 1000, 5100, 730)},
-      {40 * ms, data(in, 5100, 1000, 100, 740)},
-      {40 * ms + 64 * us, pure_ack(out, 1000, 5200, 740)}},
+     {{20 * ms, data(in, 0x01000000, 1000, 100, tsval(600))},
+      {30 * ms, data(in, 5000, 1000, 100, tsval(730))},
+      {30 * ms + 64 * us, pure_ack(out, 1000, 5100, tsecr(730))},
+      {40 * ms, data(in, 5100, 1000, 100, tsval(740))},
+      {40 * ms + 64 * us, pure_ack(out, 1000, 5200, tsecr(740))}},
      {},
      0,
      2,
@@ -285,8 +262,8 @@ const std::vector<Loss> losses = {
       {21 * ms, data(in, 5000, 1000, 100)},
       {21 * ms + 64 * us, pure_ack(out, 1000, 5200)},
       {30 * ms, data(in, 5200, 1000, 100)},
-      {31 * ms, segment(in, 5300, 100)},
-      {230 * ms, segment(in, 5200, 50)},
+      {31 * ms, segment(in, 5300, 1000, 100)},
+      {230 * ms, segment(in, 5200, 1000, 50)},
       {230 * ms + 64 * us, pure_ack(out, 1000, 5400)}},
      {},
      1,
@@ -307,9 +284,7 @@ TEST(RecoveringForLong, IsCountedAsStale)
 {
     for (const std::uint64_t after : {65 * s, 127 * s, 138 * s, 900 * s}) {
         Traffic traffic;
-        traffic.pass(1 * ms, {.way = out, .flags = SYN, .seq = 999});
-        traffic.pass(2 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000});
-        traffic.pass(3 * ms, {.way = out, .seq = 1000, .ack = 5000});
+        traffic.pass(opened_by(out));
         traffic.pass(4 * ms, data(out, 1000, 5000, 100));
         traffic.pass(after, data(out, 1000, 5000, 100));
         traffic.pass(after + 1 * ms, pure_ack(in, 5000, 1100));
@@ -323,11 +298,8 @@ TEST(RecoveringForLong, OfWhatNoSlotHasWatchedIsAbsent)
 {
     for (const std::uint64_t after : {66 * s, 102'300 * ms, 204'600 * ms}) {
         Traffic traffic;
-        traffic.pass(1 * ms, {.way = out, .flags = SYN, .seq = 999});
-        traffic.pass(2 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000});
-        traffic.pass(3 * ms, {.way = out, .seq = 1000, .ack = 5000});
-        for (const auto &[at, packet] : bulk())
-            traffic.pass(at, packet);
+        traffic.pass(opened_by(out));
+        traffic.pass(bulk());
         traffic.pass(23 * ms, pure_ack(in, 5000, 91000));
         traffic.pass(after, data(out, 91000, 5000, 3000));
         traffic.pass(after + 1 * ms, pure_ack(in, 5000, 94000));

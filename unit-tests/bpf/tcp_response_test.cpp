@@ -26,38 +26,11 @@ void PrintTo(const Exchange &exchange, std::ostream *stream)
     *stream << exchange.name;
 }
 
-Packet data(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length)
-{
-    return {.way = way, .flags = ACK | PSH, .seq = seq, .ack = ack, .length = length};
-}
-
-Packet segment(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length) // within a write
-{
-    return {.way = way, .flags = ACK, .seq = seq, .ack = ack, .length = length};
-}
-
-Packet pure_ack(Way way, std::uint32_t seq, std::uint32_t ack)
-{
-    return {.way = way, .flags = ACK, .seq = seq, .ack = ack};
-}
-
 // The same of the other way round, which is the pod leg's.
 Packet turned(Packet packet)
 {
     packet.way = packet.way == out ? in : out;
     return packet;
-}
-
-void open(Traffic &traffic, Way client, bool timestamps)
-{
-    const Way server = client == out ? in : out;
-    const auto ts = [&](std::uint32_t tsval, std::uint32_t tsecr) {
-        return timestamps ? std::optional(Timestamps{tsval, tsecr}) : std::nullopt;
-    };
-    traffic.pass(1 * ms, {.way = client, .flags = SYN, .seq = 999, .timestamps = ts(1, 0)});
-    traffic.pass(2 * ms,
-                 {.way = server, .flags = SYN | ACK, .seq = 4999, .ack = 1000, .timestamps = ts(2, 1)});
-    traffic.pass(3 * ms, {.way = client, .seq = 1000, .ack = 5000, .timestamps = ts(3, 2)});
 }
 
 class Responding : public testing::TestWithParam<Exchange>
@@ -67,9 +40,8 @@ class Responding : public testing::TestWithParam<Exchange>
 TEST_P(Responding, LastsFromTheEndOfTheRequestToTheFirstByte)
 {
     Traffic traffic;
-    open(traffic, out, false);
-    for (const auto &[at, packet] : GetParam().steps)
-        traffic.pass(at, packet);
+    traffic.pass(opened_by(out));
+    traffic.pass(GetParam().steps);
     EXPECT_EQ(traffic.waits(PODRTT_KIND_RESPONSE, PODRTT_LEG_NETWORK), GetParam().response);
     EXPECT_EQ(traffic.waits(PODRTT_KIND_RESPONSE, PODRTT_LEG_POD), Samples());
 }
@@ -77,7 +49,7 @@ TEST_P(Responding, LastsFromTheEndOfTheRequestToTheFirstByte)
 TEST_P(Responding, IsTheSameForWhoCallsThePod)
 {
     Traffic traffic;
-    open(traffic, in, false);
+    traffic.pass(opened_by(in));
     for (const auto &[at, packet] : GetParam().steps)
         traffic.pass(at, turned(packet));
     EXPECT_EQ(traffic.waits(PODRTT_KIND_RESPONSE, PODRTT_LEG_POD), GetParam().response);
@@ -87,7 +59,7 @@ TEST_P(Responding, IsTheSameForWhoCallsThePod)
 TEST_P(Responding, IsTheSameWithTimestamps)
 {
     Traffic traffic;
-    open(traffic, out, true);
+    traffic.pass(opened_by(out, true));
     for (const auto &[at, packet] : GetParam().steps) {
         Packet stamped = packet;
         const auto tick = static_cast<std::uint32_t>(at / ms);
@@ -303,7 +275,7 @@ TEST(RespondingForLong, IsCountedAsStale)
     for (const bool acknowledged : {false, true}) {
         for (const std::uint64_t after : {65 * s, 127 * s, 138 * s, 7000 * s, 8797 * s}) {
             Traffic traffic;
-            open(traffic, out, false);
+            traffic.pass(opened_by(out));
             traffic.pass(4 * ms, data(out, 1000, 5000, 100));
             if (acknowledged)
                 traffic.pass(44 * ms, pure_ack(in, 5000, 1100));
@@ -348,7 +320,7 @@ TEST(Response, OfHttp2IsAbsent)
 {
     for (const bool preface : {false, true}) {
         Traffic traffic;
-        open(traffic, out, false);
+        traffic.pass(opened_by(out));
         Bytes first = data(out, 1000, 5000, 100).build();
         if (preface)
             std::ranges::copy(std::string_view("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), first.end() - 100);
@@ -378,7 +350,7 @@ TEST(Response, IsAbsentWhereBothHaveBegun)
 TEST(Response, HoldsTheInterval)
 {
     Traffic traffic(100 * ms);
-    open(traffic, out, false);
+    traffic.pass(opened_by(out));
     for (std::uint32_t i = 0; i < 2000; i++) {
         traffic.pass((20 + 2 * i) * ms, data(out, 1000 + 100 * i, 5000 + 100 * i, 100));
         traffic.pass((21 + 2 * i) * ms, data(in, 5000 + 100 * i, 1100 + 100 * i, 100));

@@ -46,12 +46,6 @@ SamplesBy operator+(SamplesBy a, const SamplesBy &b)
     return a;
 }
 
-std::vector<Step> operator+(std::vector<Step> a, const std::vector<Step> &b)
-{
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
-}
-
 // A connection that the pod opens: its data begins at 1000, the peer's at 5000. The
 // handshake takes 8 ms on the network leg and 64 µs on the pod's.
 std::vector<Step> opened(std::optional<Timestamps> pod = {}, std::optional<Timestamps> peer = {})
@@ -67,24 +61,6 @@ std::vector<Step> opened(std::optional<Timestamps> pod = {}, std::optional<Times
 const SamplesBy opening = handshake(8 * ms, 64 * us);
 const std::vector<Step> opened_ts = opened(Timestamps{100, 0}, Timestamps{700, 100});
 
-Packet data(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length,
-            std::optional<Timestamps> ts = {})
-{
-    return {.way = way, .flags = ACK | PSH, .seq = seq, .ack = ack, .length = length, .timestamps = ts};
-}
-
-// In the middle of a write: without PSH.
-Packet bulk(Way way, std::uint32_t seq, std::uint32_t ack, std::uint16_t length,
-            std::optional<Timestamps> ts = {})
-{
-    return {.way = way, .flags = ACK, .seq = seq, .ack = ack, .length = length, .timestamps = ts};
-}
-
-Packet pure_ack(Way way, std::uint32_t seq, std::uint32_t ack, std::optional<Timestamps> ts = {})
-{
-    return {.way = way, .flags = ACK, .seq = seq, .ack = ack, .timestamps = ts};
-}
-
 class Matching : public testing::TestWithParam<Sequence>
 {
 };
@@ -92,8 +68,7 @@ class Matching : public testing::TestWithParam<Sequence>
 TEST_P(Matching, YieldsExactlyTheseSamples)
 {
     Traffic traffic;
-    for (const auto &[at, packet] : GetParam().steps)
-        traffic.pass(at, packet);
+    traffic.pass(GetParam().steps);
     EXPECT_EQ(traffic.samples(), GetParam().samples);
     EXPECT_EQ(traffic.flows(), GetParam().flows);
 }
@@ -302,8 +277,8 @@ const std::vector<Sequence> acknowledgements = {
      opened() + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100)},
                                   {20 * ms, data(out, 1100, 5000, 100)},
                                   {20 * ms, data(out, 1200, 5000, 100)},
-                                  {20 * ms, bulk(out, 1300, 5000, 100)},
-                                  {60 * ms, bulk(out, 1400, 5000, 100)},
+                                  {20 * ms, segment(out, 1300, 5000, 100)},
+                                  {60 * ms, segment(out, 1400, 5000, 100)},
                                   {70 * ms, pure_ack(in, 5000, 1500)}},
      opening},
     {"end_of_the_last_write_is_watched_of_however_many",
@@ -324,18 +299,18 @@ const std::vector<Sequence> acknowledgements = {
      opening + network(2, 2 * (2 * ms - 32 * us)) +
          SamplesBy{{{PODRTT_LEG_POD, PODRTT_KIND_DATA}, {1, 18 * ms}}}},
     {"request_of_many_segments_within_one_tick", // the last alone ends a write
-     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 1400, Timestamps{120, 700})},
-                                   {20 * ms, bulk(out, 2400, 5000, 1400, Timestamps{120, 700})},
-                                   {20 * ms, bulk(out, 3800, 5000, 1400, Timestamps{120, 700})},
-                                   {20 * ms, bulk(out, 5200, 5000, 1400, Timestamps{120, 700})},
+     opened_ts + std::vector<Step>{{20 * ms, segment(out, 1000, 5000, 1400, Timestamps{120, 700})},
+                                   {20 * ms, segment(out, 2400, 5000, 1400, Timestamps{120, 700})},
+                                   {20 * ms, segment(out, 3800, 5000, 1400, Timestamps{120, 700})},
+                                   {20 * ms, segment(out, 5200, 5000, 1400, Timestamps{120, 700})},
                                    {20 * ms + 64 * us, data(out, 6600, 5000, 400, Timestamps{120, 700})},
                                    {22 * ms, data(in, 5000, 7000, 300, Timestamps{722, 120})}},
      opening + network(1, 2 * ms - 64 * us)},
     {"request_of_many_segments_over_many_ticks",
-     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 1400, Timestamps{120, 700})},
-                                   {21 * ms, bulk(out, 2400, 5000, 1400, Timestamps{121, 700})},
-                                   {22 * ms, bulk(out, 3800, 5000, 1400, Timestamps{122, 700})},
-                                   {23 * ms, bulk(out, 5200, 5000, 1400, Timestamps{123, 700})},
+     opened_ts + std::vector<Step>{{20 * ms, segment(out, 1000, 5000, 1400, Timestamps{120, 700})},
+                                   {21 * ms, segment(out, 2400, 5000, 1400, Timestamps{121, 700})},
+                                   {22 * ms, segment(out, 3800, 5000, 1400, Timestamps{122, 700})},
+                                   {23 * ms, segment(out, 5200, 5000, 1400, Timestamps{123, 700})},
                                    {24 * ms, data(out, 6600, 5000, 400, Timestamps{124, 700})},
                                    {34 * ms, data(in, 5000, 7000, 300, Timestamps{734, 124})}},
      opening + network(1, 10 * ms)},
@@ -357,18 +332,20 @@ const std::vector<Sequence> acknowledgements = {
                                    {24 * ms, pure_ack(in, 5100, 83000, Timestamps{724, 122})}},
      opening + network(1, 2 * ms) + SamplesBy{{{PODRTT_LEG_POD, PODRTT_KIND_DATA}, {1, 1 * ms}}}},
     {"bulk_with_timestamps_is_watched_once_a_tick",
-     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{120, 700})},
-                                   {20 * ms + 320 * us, bulk(out, 1100, 5000, 100, Timestamps{120, 700})},
-                                   {21 * ms, bulk(out, 1200, 5000, 100, Timestamps{121, 700})},
-                                   {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
-                                   {31 * ms, pure_ack(in, 5000, 1200, Timestamps{721, 120})},
-                                   {32 * ms, pure_ack(in, 5000, 1300, Timestamps{722, 121})}},
+     opened_ts +
+         std::vector<Step>{{20 * ms, segment(out, 1000, 5000, 100, Timestamps{120, 700})},
+                           {20 * ms + 320 * us, segment(out, 1100, 5000, 100, Timestamps{120, 700})},
+                           {21 * ms, segment(out, 1200, 5000, 100, Timestamps{121, 700})},
+                           {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+                           {31 * ms, pure_ack(in, 5000, 1200, Timestamps{721, 120})},
+                           {32 * ms, pure_ack(in, 5000, 1300, Timestamps{722, 121})}},
      opening + network(2, 21 * ms)},
     {"bulk_of_one_tick_is_not_watched_again_though_it_was_answered",
-     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{120, 700})},
-                                   {20 * ms + 160 * us, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
-                                   {20 * ms + 320 * us, bulk(out, 1100, 5000, 100, Timestamps{120, 700})},
-                                   {20 * ms + 480 * us, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
+     opened_ts +
+         std::vector<Step>{{20 * ms, segment(out, 1000, 5000, 100, Timestamps{120, 700})},
+                           {20 * ms + 160 * us, pure_ack(in, 5000, 1100, Timestamps{720, 120})},
+                           {20 * ms + 320 * us, segment(out, 1100, 5000, 100, Timestamps{120, 700})},
+                           {20 * ms + 480 * us, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
      opening + network(1, 160 * us)},
     {"requests_of_one_tick_are_all_watched",
      opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 100, Timestamps{120, 700})},
@@ -377,15 +354,15 @@ const std::vector<Sequence> acknowledgements = {
                                    {20 * ms + 480 * us, pure_ack(in, 5000, 1200, Timestamps{720, 120})}},
      opening + network(2, 320 * us)},
     {"bulk_without_timestamps_is_watched_three_at_a_time", // so the last before a pause is, too
-     opened() + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100)},
-                                  {21 * ms, bulk(out, 1100, 5000, 100)},
+     opened() + std::vector<Step>{{20 * ms, segment(out, 1000, 5000, 100)},
+                                  {21 * ms, segment(out, 1100, 5000, 100)},
                                   {30 * ms, pure_ack(in, 5000, 1100)},
                                   {31 * ms, pure_ack(in, 5000, 1200)},
-                                  {40 * ms, bulk(out, 1200, 5000, 100)},
+                                  {40 * ms, segment(out, 1200, 5000, 100)},
                                   {50 * ms, pure_ack(in, 5000, 1300)}},
      opening + network(3, 30 * ms)},
     {"clock_of_timestamps_that_starts_again_is_no_hindrance",
-     opened_ts + std::vector<Step>{{20 * ms, bulk(out, 1000, 5000, 100, Timestamps{5, 700})},
+     opened_ts + std::vector<Step>{{20 * ms, segment(out, 1000, 5000, 100, Timestamps{5, 700})},
                                    {30 * ms, pure_ack(in, 5000, 1100, Timestamps{720, 5})}},
      opening + network(1, 10 * ms)},
     {"slots_are_used_again",
@@ -540,8 +517,7 @@ INSTANTIATE_TEST_SUITE_P(Irregularities, Matching, testing::ValuesIn(irregularit
 TEST(Stale, AnswerIsCounted)
 {
     Traffic traffic;
-    for (const auto &[at, packet] : opened())
-        traffic.pass(at, packet);
+    traffic.pass(opened());
     traffic.pass(20 * ms, data(out, 1000, 5000, 100));
     traffic.pass(20 * ms + 65 * s, pure_ack(in, 5000, 1100));
     traffic.pass(90 * s, {.way = out, .flags = RST, .seq = 1100}); // records the floors
@@ -554,8 +530,7 @@ TEST(Stale, AnswerAfterTheClocksWrapIsCounted)
 {
     for (const std::uint64_t after : {100 * s, 138 * s, 149 * s, 300 * s, 1000 * s}) {
         Traffic traffic;
-        for (const auto &[at, packet] : opened())
-            traffic.pass(at, packet);
+        traffic.pass(opened());
         traffic.pass(20 * ms, data(out, 1000, 5000, 100));
         traffic.pass(20 * ms + after, pure_ack(in, 5000, 1100));
         EXPECT_EQ(traffic.drops(PODRTT_DROP_STALE), 1u) << after / s << " s";
@@ -580,8 +555,7 @@ using Connections = std::array<std::uint64_t, PODRTT_MATCHINGS>; // timestamps, 
 Connections connections_of(const std::vector<Step> &steps)
 {
     Traffic traffic;
-    for (const auto &[at, packet] : steps)
-        traffic.pass(at, packet);
+    traffic.pass(steps);
     return traffic.connections();
 }
 
@@ -613,7 +587,7 @@ TEST(ConnectionCounts, HaveOneThatIsAbortedOnce)
     auto steps = opened_ts;
     for (std::uint32_t i = 0; i < 10; i++) {
         const std::uint32_t seq = 5000 + 100 * i;
-        steps.push_back({(20 + i) * ms, bulk(in, seq, 1000, 100, Timestamps{720, 100})});
+        steps.push_back({(20 + i) * ms, segment(in, seq, 1000, 100, Timestamps{720, 100})});
         steps.push_back({(20 + i) * ms, {.way = out, .flags = RST, .seq = 1000}});
     }
     EXPECT_EQ(connections_of(steps), (Connections{1, 0, 0}));
@@ -730,8 +704,7 @@ TEST(ConnectionCounts, TellOfADirectionThatPassesUnseen)
 TEST(Fin, SentAgainAfterItsAckDoesNotKeepTheFlow)
 {
     Traffic traffic;
-    for (const auto &[at, packet] : opened())
-        traffic.pass(at, packet);
+    traffic.pass(opened());
     traffic.pass(20 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000});
     traffic.pass(21 * ms, pure_ack(out, 1000, 5001));
     traffic.pass(40 * ms, {.way = in, .flags = FIN | ACK, .seq = 5000, .ack = 1000});
@@ -747,8 +720,7 @@ Samples sampled(std::uint64_t interval_ns, unsigned seconds = 1)
 {
     Traffic traffic(interval_ns);
     std::uint32_t seq = 1000;
-    for (const auto &[at, packet] : opened())
-        traffic.pass(at, packet);
+    traffic.pass(opened());
     for (std::uint64_t at = 1 * s; at < (1 + seconds) * s; at += 4 * ms) {
         traffic.pass(at, data(out, seq, 5000, 100));
         seq += 100;
@@ -762,8 +734,7 @@ TEST(Stream, IsWatchedAFewTimesInAJiffy)
 {
     Traffic traffic;
     std::uint32_t seq = 1000;
-    for (const auto &[at, packet] : opened())
-        traffic.pass(at, packet);
+    traffic.pass(opened());
     for (std::uint64_t at = 1 * s; at < 1 * s + 10 * ms; at += 10 * us) {
         traffic.pass(at, data(out, seq, 5000, 100));
         seq += 100;
@@ -797,8 +768,7 @@ Requests sampled_of_bursts(std::uint64_t interval_ns, unsigned bursts)
 {
     Traffic traffic(interval_ns);
     std::uint32_t seq = 1000;
-    for (const auto &[at, packet] : opened())
-        traffic.pass(at, packet);
+    traffic.pass(opened());
     for (unsigned burst = 0; burst < bursts; burst++) {
         for (unsigned i = 0; i < 10; i++) {
             const std::uint64_t at = 1 * s + burst * 100 * ms + i * 2 * ms;
@@ -840,8 +810,7 @@ TEST(SampleInterval, OfABusyConnectionDoesNotLastWhenItIsNoLongerBusy)
 {
     Traffic traffic(10 * ms);
     std::uint32_t seq = 1000;
-    for (const auto &[at, packet] : opened())
-        traffic.pass(at, packet);
+    traffic.pass(opened());
     const auto ask = [&](std::uint64_t at) {
         traffic.pass(at, data(out, seq, 5000, 100));
         seq += 100;
@@ -862,11 +831,7 @@ TEST(SampleInterval, OfABusyConnectionDoesNotLastWhenItIsNoLongerBusy)
 class Floor : public testing::Test
 {
 protected:
-    Floor()
-    {
-        for (const auto &[at, packet] : opened())
-            traffic_.pass(at, packet);
-    }
+    Floor() { traffic_.pass(opened()); }
 
     // A round trip of the network leg that begins at `at_ns`.
     void round_trip(std::uint64_t at_ns, std::uint64_t lasts_ns)

@@ -46,6 +46,12 @@ struct Packet {
     Bytes build() const;
 };
 
+// A packet, and when it passes.
+struct Step {
+    std::uint64_t at_ns;
+    Packet packet;
+};
+
 // Appends a number in network byte order.
 void put(Bytes &bytes, std::uint64_t number, int size);
 

@@ -46,6 +46,11 @@ public:
     // TC_ACT_UNSPEC or the packet comes out changed.
     void pass(std::uint64_t at_ns, const Packet &packet) { pass(at_ns, packet.way, packet.build()); }
     void pass(std::uint64_t at_ns, Way way, const Bytes &bytes);
+    void pass(const std::vector<Step> &steps)
+    {
+        for (const auto &[at_ns, packet] : steps)
+            pass(at_ns, packet);
+    }
 
     SamplesBy samples() const; // of round trips, but floors
     Samples waits(podrtt_kind kind, podrtt_leg leg) const;
