@@ -51,6 +51,7 @@ def check(build, path):
 
 def main():
     build = ROOT / "build" / sys.argv[1]
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # so that tests may measure meanwhile
     CACHE.mkdir(parents=True, exist_ok=True)
     made_of = dependencies(build)
     changed = {}
