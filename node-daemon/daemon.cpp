@@ -28,6 +28,7 @@
 #include "node-daemon/counts/upgrade.h"
 #include "node-daemon/export/collector.h"
 #include "node-daemon/install/keeper.h"
+#include "node-daemon/log.h"
 #include "node-daemon/pods/adoption.h"
 #include "node-daemon/pods/link_events.h"
 #include "node-daemon/pods/reconciler.h"
@@ -35,7 +36,7 @@
 #include "node-daemon/web/health.h"
 #include "node-daemon/web/routes.h"
 #include "node-daemon/web/server.h"
-#include "node-daemon/web/web_config.h"
+#include "node-daemon/web/web_config_file.h"
 
 namespace podrtt
 {
@@ -76,6 +77,13 @@ bool take_events(LinkEvents &events, Reconciler &reconciler, spdlog::logger &log
     for (int interface : changes.interfaces)
         concerned |= reconciler.look_again(interface);
     return concerned;
+}
+
+Reconciler::Policy policy_of(const RunOptions &options)
+{
+    return {.grace_period = options.grace_period,
+            .attach = options.attach,
+            .max_pods = options.series.max_pods};
 }
 
 Result<void> set_settings(Maps &maps, const RunOptions &options)
@@ -141,19 +149,11 @@ public:
         return set;
     }
 
-    void reload(const ReadOptions &read_options, spdlog::logger &log)
+    Result<void> set(const RunOptions &options)
     {
-        auto options = read_options();
-        if (!options) {
-            log.error("the peer classes stay as they were");
-            return;
-        }
-        told_ = options->peers;
-        node_ = options->node_peer;
-        if (auto updated = update(); !updated)
-            log.error("{}", updated.error().message());
-        else
-            log.info("read the peer classes again: {} prefixes", in_force_.size());
+        told_ = options.peers;
+        node_ = options.node_peer;
+        return update();
     }
 
 private:
@@ -162,6 +162,25 @@ private:
     bool node_;
     std::vector<PeerPrefix> in_force_;
 };
+
+// Which options that a restart takes are others now, by name; empty if none are.
+std::string changes_for_restart(const RunOptions &now, const RunOptions &wanted)
+{
+    const std::pair<const char *, bool> changes[] = {
+        {"--listen", now.listen != wanted.listen},
+        {"--web.config.file", now.web_config != wanted.web_config},
+        {"--max-flows", now.datapath.flows != wanted.datapath.flows},
+        {"--sample-interval", now.datapath.sample_interval != wanted.datapath.sample_interval},
+        {"--cni-cache-dir", now.cni_cache != wanted.cni_cache},
+        {"--install and what belongs to it",
+         now.install != wanted.install || now.installation != wanted.installation},
+    };
+    std::string names;
+    for (const auto &[name, is_other] : changes)
+        if (is_other)
+            names += (names.empty() ? "" : ", ") + std::string(name);
+    return names;
+}
 
 } // namespace
 
@@ -182,7 +201,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     auto lock = lock_directory(pins.directory(), lock_holder);
     if (!lock)
         return std::unexpected(lock.error());
-    auto web_config = options.web_config.empty() ? WebConfig() : read_web_config(options.web_config);
+    auto web_config = WebConfigFile::open(options.web_config, log);
     if (!web_config)
         return std::unexpected(web_config.error());
     if (auto loaded = load_datapath(pins, options.datapath); !loaded)
@@ -211,18 +230,15 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
         log->warn("{}", owner.error().message());
     AttachStates attach_states;
     Repairs repairs;
-    const Reconciler::Policy policy = {.grace_period = options.grace_period,
-                                       .attach = options.attach,
-                                       .max_pods = options.series.max_pods};
-    Reconciler reconciler(pins, *maps, *attacher, attach_states, repairs, policy, log);
+    Reconciler reconciler(pins, *maps, *attacher, attach_states, repairs, policy_of(options), log);
     Upgrade upgrade(pins, *maps, *log);
     GoneNamespaces gone_namespaces(options.namespace_grace_period);
 
     PluginState plugin_state;
     const PluginState *plugin = options.install ? &plugin_state : nullptr;
     Health health;
-    const Collector collector(pins, *maps, attach_states, repairs, options.series, plugin);
-    Routes routes(*web_config, collector, *maps, attach_states, options.series, health, plugin);
+    Collector collector(pins, *maps, attach_states, repairs, options.series, plugin);
+    Routes routes(**web_config, collector, *maps, attach_states, health, plugin);
     const auto start = Clock::now();
     AdoptionSchedule adoption;
     // Before anybody asks: what was taken over must not come in later, as if it were new.
@@ -231,12 +247,32 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     if (reconciler.reconcile(start))
         upgrade.finish();
     health.beat(start);
-    auto server = Server::start(options.listen, *web_config,
+    auto server = Server::start(options.listen, **web_config,
                                 [&routes](const Request &request) { return routes.handle(request); });
     if (!server)
         return std::unexpected(server.error());
-    log->info("serving {}://{}/metrics, pins in {}", web_config->tls ? "https" : "http", options.listen,
-              pins.directory().string());
+    for (const auto &address : options.listen)
+        log->info("serving {}://{}/metrics, pins in {}", (*web_config)->get()->tls ? "https" : "http",
+                  address.text(), pins.directory().string());
+
+    // What SIGHUP is for.
+    const auto reload = [&] {
+        auto wanted = read_options();
+        if (!wanted) {
+            log->error("the options stay as they were");
+            return;
+        }
+        set_log(*log, wanted->log_level, wanted->json_log);
+        collector.set_series(wanted->series);
+        reconciler.set_policy(policy_of(*wanted));
+        gone_namespaces.set_grace_period(wanted->namespace_grace_period);
+        for (const auto &done : {peers.set(*wanted), set_settings(*maps, *wanted)})
+            if (!done)
+                log->error("{}", done.error().message());
+        log->info("read the options again");
+        if (const auto later = changes_for_restart(options, *wanted); !later.empty())
+            log->warn("a restart is needed for {}", later);
+    };
 
     Keeper keeper(options.installation, plugin_state, log);
     std::jthread keeping;
@@ -264,7 +300,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
         if (!signal)
             return std::unexpected(signal.error());
         if (*signal == SIGHUP) {
-            peers.reload(read_options, *log);
+            reload();
         } else if (*signal) {
             log->info("ended by {}; pods are still measured", strsignal(*signal));
             end_guard.begin();

@@ -17,12 +17,13 @@
 #include "node-daemon/counts/peer_classes.h"
 #include "node-daemon/export/series_options.h"
 #include "node-daemon/install/install.h"
+#include "node-daemon/web/listen_address.h"
 
 namespace podrtt
 {
 
 struct RunOptions {
-    std::string listen = "127.0.0.1:9435"; // HOST:PORT
+    std::vector<ListenAddress> listen;
     DatapathOptions datapath;
     std::vector<PeerPrefix> peers; // the default ones first
     bool node_peer = true;         // the node's addresses are a class of their own
@@ -37,6 +38,7 @@ struct RunOptions {
     podrtt_attach attach = PODRTT_ATTACH_AUTO;
     std::filesystem::path web_config; // empty: plain HTTP, for everybody
     std::string log_level = "info";
+    bool json_log = false;
 };
 
 // What SIGHUP asks for: the options, read again; nothing if they are wrong, which the function has reported
@@ -44,8 +46,8 @@ struct RunOptions {
 using ReadOptions = std::function<std::optional<RunOptions>()>;
 
 // Loads the data path, serves /metrics and reconciles, until SIGTERM or SIGINT; SIGHUP
-// puts the peer classes of `read_options` in force. What is pinned and attached stays: pods
-// are still measured while no daemon runs.
+// puts the options of `read_options` in force, but for those that take a restart, which it names. What is
+// pinned and attached stays: pods are still measured while no daemon runs.
 Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadOptions &read_options,
                         const std::shared_ptr<spdlog::logger> &log);
 

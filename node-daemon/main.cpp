@@ -3,14 +3,14 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <cerrno>
 #include <csignal>
 #include <iostream>
 
-#include "bpf/user/kernel.h"
+#include "node-daemon/advice.h"
 #include "node-daemon/daemon.h"
 #include "node-daemon/install/install.h"
 #include "node-daemon/install/purge.h"
+#include "node-daemon/log.h"
 #include "node-daemon/options.h"
 #include "node-daemon/signals.h"
 #include "node-daemon/views/doctor.h"
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 
     auto log = spdlog::stderr_logger_mt("podrttd");
     spdlog::set_default_logger(log);
-    spdlog::set_level(spdlog::level::from_str(options->run.log_level));
+    podrtt::set_log(*log, options->run.log_level, options->run.json_log);
     const podrtt::Pins pins(options->pin_path);
 
     podrtt::Result<void> done;
@@ -71,13 +71,14 @@ int main(int argc, char **argv)
         break;
     }
     if (!done) {
-        log->error("{}", done.error().message());
-        if (const auto profile = podrtt::apparmor_profile();
-            !profile.empty() && done.error().code == EACCES)
-            log->error(
-                "AppArmor confines podrttd by the profile {}, which may be why: run it unconfined, as "
-                "manifests/base does",
-                profile);
+        const auto advice = podrtt::advice_on(done.error(), options->subcommand);
+        const auto message = done.error().message() + (advice.empty() ? "" : "; " + advice);
+        if (!done.error().detail.empty())
+            log->debug("{}", done.error().detail);
+        if (options->subcommand == podrtt::Subcommand::run)
+            log->error("{}", message);
+        else
+            std::cerr << "podrttd: " << message << '\n';
         return 1;
     }
     return 0;

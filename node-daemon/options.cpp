@@ -3,18 +3,22 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
+#include <chrono>
 #include <cmath>
-#include <map>
+#include <iostream>
 #include <set>
 #include <string_view>
 
+#include "bpf/user/duration.h"
 #include "bpf/user/kinds.h"
 #include "bpf/user/version.h"
 #include "node-daemon/config_file.h"
+#include "node-daemon/web/listen_address.h"
 
 namespace podrtt
 {
+
+using namespace std::chrono_literals;
 
 namespace
 {
@@ -43,12 +47,79 @@ void add_install_options(CLI::App &command, InstallOptions &options)
         ->capture_default_str();
 }
 
-std::map<std::string, podrtt_attach> forms_by_name()
+// An option that takes one of these words.
+CLI::Option *add_choice(CLI::App &command, const std::string &name, std::string &chosen,
+                        const std::vector<std::string> &words, const std::string &description)
 {
-    std::map<std::string, podrtt_attach> by_name;
+    return command.add_option(name, chosen, description)
+        ->check(CLI::IsMember(words))
+        ->capture_default_str();
+}
+
+// A duration as 5m or 250ms; a number alone counts `bare`. What is finer than the option's own unit is
+// rounded up.
+template <typename Duration>
+CLI::Option *add_duration(CLI::App &command, const std::string &name, Duration &duration,
+                          const std::string &description, Duration min, Duration max, Duration bare)
+{
+    const auto read = [bare](const std::string &text) { return parse_duration(text, bare); };
+    const auto set = [&duration, read](const std::string &text) {
+        duration = std::chrono::ceil<Duration>(*read(text));
+    };
+    const auto check = [read, min, max](const std::string &text) -> std::string {
+        const auto wanted = read(text);
+        if (!wanted)
+            return text + " is no duration such as 90s, 5m or 250ms";
+        return *wanted >= min && *wanted <= max
+                   ? ""
+                   : text + " is not from " + format_duration(min) + " to " + format_duration(max);
+    };
+    return command.add_option_function<std::string>(name, set, description)
+        ->check(check)
+        ->type_name("DURATION")
+        ->default_str(format_duration(duration));
+}
+
+std::vector<std::string> form_names()
+{
+    std::vector<std::string> names;
+    names.reserve(std::size(forms));
     for (const auto &[form, name] : forms)
-        by_name[name] = form;
-    return by_name;
+        names.emplace_back(name);
+    return names;
+}
+
+// The first word that is neither an option nor an option's value nor a command, if no command comes before
+// it.
+std::string unknown_command(const CLI::App &app, int argc, const char *const *argv)
+{
+    const auto commands = app.get_subcommands([](const CLI::App *) { return true; });
+    for (int i = 1; i < argc; i++) {
+        const std::string word = argv[i];
+        if (std::ranges::any_of(commands,
+                                [&](const CLI::App *command) { return command->get_name() == word; }))
+            return "";
+        if (!word.starts_with('-'))
+            return word;
+        if (const CLI::Option *option = app.get_option_no_throw(word);
+            option && option->get_items_expected() > 0)
+            i++;
+    }
+    return "";
+}
+
+// Prints what is wrong, in one line but for a configuration file with several mistakes.
+int report_mistake(const CLI::App &app, const CLI::ParseError &error, int argc, const char *const *argv)
+{
+    constexpr int wrong_usage = 2;
+    const auto commands = app.get_subcommands();
+    const std::string command =
+        app.get_name() + (commands.empty() ? "" : " " + commands.front()->get_name());
+    std::string mistake = error.what();
+    if (const auto unknown = unknown_command(app, argc, argv); !unknown.empty())
+        mistake = "there is no command " + unknown;
+    std::cerr << command << ": " << mistake << "; see " << command << " --help\n";
+    return wrong_usage;
 }
 
 // Round trips are called so on the command line, as in the names of metrics.
@@ -58,6 +129,7 @@ const char *option_name(const Kind &kind)
 }
 
 constexpr const char *all = "all";
+constexpr std::chrono::seconds week = std::chrono::weeks(1), year = std::chrono::days(365);
 
 std::vector<std::string> kind_names()
 {
@@ -82,15 +154,10 @@ std::optional<std::vector<podrtt_kind>> parse_kinds(const std::vector<std::strin
 // The power of two that is nearest, by its exponent; nothing if it is no duration, or has no bound.
 std::optional<int> parse_bound(const std::string &text)
 {
-    constexpr std::pair<std::string_view, double> units[] = {
-        {"us", 1e-6}, {"µs", 1e-6}, {"ms", 1e-3}, {"s", 1}};
-    double number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const std::string_view unit(end, text.data() + text.size());
-    const auto *known = std::ranges::find(units, unit, &std::pair<std::string_view, double>::first);
-    if (error != std::errc() || known == std::end(units) || !(number > 0))
+    const auto duration = parse_duration(text);
+    if (!duration || duration->count() == 0)
         return std::nullopt;
-    const double exponent = std::round(std::log2(number * known->second));
+    const double exponent = std::round(std::log2(std::chrono::duration<double>(*duration).count()));
     if (exponent < min_bound || exponent > max_bound)
         return std::nullopt;
     return static_cast<int>(exponent);
@@ -112,19 +179,14 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
 {
     Options options;
     std::vector<std::string> peers;
-    auto grace_seconds = static_cast<unsigned>(options.run.grace_period.count());
-    auto namespace_grace_seconds = static_cast<unsigned>(options.run.namespace_grace_period.count());
-    auto sample_milliseconds = static_cast<unsigned>(options.run.datapath.sample_interval.count());
-    auto wait_seconds = static_cast<unsigned>(options.install.wait.count());
-    auto interval_seconds = static_cast<unsigned>(options.top.interval.count());
-
-    std::string level = "pod", leg = "both";
+    std::vector<std::string> listen = {"127.0.0.1:9435"};
+    std::string attach = "auto", level = "pod", leg = "both", log_format = "text";
     bool no_peers = false;
     std::vector<std::string> pod_metrics = {"rtt", "response", "connect", "dns"};
     std::vector<std::string> pod_buckets = {"244us", "977us", "3.9ms", "15.6ms", "62.5ms", "250ms", "1s"};
 
-    CLI::App app{"podrttd measures what every pod on this node waits for on the network."};
-    app.set_version_flag("--version", std::string("podrttd ") + version);
+    CLI::App app{"podrttd measures what every pod on this node waits for on the network.", "podrttd"};
+    app.set_version_flag("--version", "podrttd " + version_and_commit());
     app.require_subcommand(1);
     app.fallthrough();
     app.add_option("--pin-path", options.pin_path, "Directory on a bpffs for maps and programs")
@@ -134,10 +196,16 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         app.add_subcommand("run", "Load the programs and serve /metrics, until SIGTERM or SIGINT");
     app.config_formatter(config_file(app, *run));
     app.allow_config_extras(false);
-    app.set_config("--config", "", "YAML or JSON file with options of run; SIGHUP reads its peers again");
+    app.set_config("--config", "", "YAML or JSON file with options of run; SIGHUP reads it again");
     run->add_option("--web.config.file", options.run.web_config,
                     "YAML file of Prometheus' exporter-toolkit: TLS and basic authentication");
-    run->add_option("--listen", options.run.listen, "Where to serve /metrics, HOST:PORT")
+    run->add_option(
+           "--listen,--web.listen-address", listen,
+           "Where to serve /metrics: HOST:PORT, [HOST]:PORT, or :PORT for all addresses; repeatable")
+        ->check([](const std::string &text) {
+            const auto address = parse_listen_address(text);
+            return address ? "" : address.error().message();
+        })
         ->capture_default_str();
     run->add_option(
            "--peer", peers,
@@ -147,30 +215,23 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
             auto peer = parse_peer(text);
             return peer ? "" : peer.error().message();
         });
-    run->add_option("--grace-period", grace_seconds, "Seconds for which a deleted pod's series stay")
-        ->check(CLI::Range(0u, 7u * 24 * 60 * 60))
-        ->capture_default_str();
-    run->add_option(
-           "--namespace-grace-period", namespace_grace_seconds,
-           "Seconds for which the series of a namespace without pods stay; then it is part of ~gone")
-        ->check(CLI::Range(0u, 365u * 24 * 60 * 60))
-        ->capture_default_str();
+    add_duration(*run, "--grace-period", options.run.grace_period, "How long a deleted pod's series stay",
+                 0s, week, 1s);
+    add_duration(*run, "--namespace-grace-period", options.run.namespace_grace_period,
+                 "How long the series of a namespace without pods stay; then it is part of ~gone", 0s, year,
+                 1s);
     run->add_option("--cni-cache-dir", options.run.cni_cache,
                     "libcni's cache, in which pods are found that no plugin has reported")
         ->capture_default_str();
     run->add_flag("--icmp", options.run.icmp, "Measure ICMP echo (ping), too");
     run->add_flag("!--no-dns", options.run.dns, "Leave DNS queries and their answers alone");
-    run->add_option(
-           "--attach", options.run.attach,
-           "auto, clsact or tcx (both on the host veth), or pod (inside the pod). auto moves a pod "
-           "inside whose packets pass the host veth in one direction only")
-        ->transform(CLI::CheckedTransformer(forms_by_name()));
-    run->add_option("--level", level, "pod, or namespace: no histograms of single pods on /metrics")
-        ->check(CLI::IsMember({"pod", "namespace"}))
-        ->capture_default_str();
-    run->add_option("--leg", leg, "both, or the one leg whose histograms are on /metrics: network or pod")
-        ->check(CLI::IsMember({"both", "network", "pod"}))
-        ->capture_default_str();
+    add_choice(*run, "--attach", attach, form_names(),
+               "auto, clsact or tcx (both on the host veth), or pod (inside the pod). auto moves a pod "
+               "inside whose packets pass the host veth in one direction only");
+    add_choice(*run, "--level", level, {"pod", "namespace"},
+               "pod, or namespace: no histograms of single pods on /metrics");
+    add_choice(*run, "--leg", leg, {"both", "network", "pod"},
+               "both, or the one leg whose histograms are on /metrics: network or pod");
     run->add_flag("!--no-node-peer", options.run.node_peer,
                   "No peer class \"node\" for the node's own addresses, from which probes come");
     run->add_flag("--no-peers", no_peers, "Sum peer classes up on /metrics, without the label peer");
@@ -194,19 +255,17 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
             return text == all || parse_bound(text) ? "" : text + " is no duration from 15us to 8s";
         })
         ->capture_default_str();
-    run->add_option(
-           "--sample-interval", sample_milliseconds,
-           "About how many milliseconds lie between two samples of one end of a connection, which are "
-           "chosen by chance; 0: every request and response is measured")
-        ->check(CLI::Range(0u, 1000u))
-        ->capture_default_str();
+    add_duration(*run, "--sample-interval", options.run.datapath.sample_interval,
+                 "About how long it is between two samples of one end of a connection, which are chosen by "
+                 "chance; 0: every request and response is measured",
+                 0ms, 1000ms, 1ms);
     run->add_option("--max-flows", options.run.datapath.flows,
                     "Connections watched at a time, of all pods together")
         ->check(CLI::Range(1024u, 16u * 1024 * 1024))
         ->capture_default_str();
-    run->add_option("--log-level", options.run.log_level, "debug, info, warning or error")
-        ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
-        ->capture_default_str();
+    add_choice(*run, "--log-level", options.run.log_level, {"debug", "info", "warn", "warning", "error"},
+               "debug, info, warn or error");
+    add_choice(*run, "--log-format", log_format, {"text", "json"}, "text, or json: an object in each line");
 
     run->add_flag("--install", options.run.install,
                   "Install the plugin, and put its entry back whenever somebody rewrites the list");
@@ -220,20 +279,16 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         command->add_flag("--dry-run", options.install.dry_run, "Only show what would change");
     }
 
-    uninstall
-        ->add_option("--wait", wait_seconds,
-                     "Seconds between the entry and the plugin's file, which pods on their way still need")
-        ->check(CLI::Range(0u, 600u))
-        ->capture_default_str();
+    add_duration(*uninstall, "--wait", options.install.wait,
+                 "How long between the entry and the plugin's file, which pods on their way still need", 0s,
+                 600s, 1s);
     uninstall->add_flag("--purge", options.purge,
                         "Take the programs off all pods, too, and remove what is pinned: what was measured "
                         "is lost. The daemon must have ended");
 
     CLI::App *top =
         app.add_subcommand("top", "Show the latency of every pod, from the histograms in the kernel");
-    top->add_option("--interval", interval_seconds, "Seconds between two pictures")
-        ->check(CLI::PositiveNumber)
-        ->capture_default_str();
+    add_duration(*top, "--interval", options.top.interval, "How long between two pictures", 1s, 3600s, 1s);
     top->add_flag("--once", options.top.once, "Print one picture and end");
     top->add_flag("--json", options.top.json, "Print JSON instead of a table; implies --once");
 
@@ -256,7 +311,9 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {
-        return std::unexpected(app.exit(error));
+        if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) // --help, --version
+            return std::unexpected(app.exit(error));
+        return std::unexpected(report_mistake(app, error, argc, argv));
     }
     options.subcommand = top->parsed()         ? Subcommand::top
                          : stream->parsed()    ? Subcommand::stream
@@ -265,17 +322,16 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                          : install->parsed()   ? Subcommand::install
                          : uninstall->parsed() ? Subcommand::uninstall
                                                : Subcommand::run;
-    options.run.grace_period = std::chrono::seconds(grace_seconds);
-    options.run.namespace_grace_period = std::chrono::seconds(namespace_grace_seconds);
-    options.run.datapath.sample_interval = std::chrono::milliseconds(sample_milliseconds);
+    for (const auto &address : listen)
+        options.run.listen.push_back(*parse_listen_address(address));
+    options.run.attach = std::ranges::find(forms, attach, &Word<podrtt_attach>::name)->number;
+    options.run.json_log = log_format == "json";
     options.run.series.pods = level == "pod";
     options.run.series.peers = !no_peers;
     options.run.series.pod_kinds = parse_kinds(pod_metrics);
     options.run.series.pod_bounds = parse_bounds(pod_buckets);
     if (leg != "both")
         options.run.series.leg = std::ranges::find(legs, leg, &Leg::name)->leg;
-    options.install.wait = std::chrono::seconds(wait_seconds);
-    options.top.interval = std::chrono::seconds(interval_seconds);
     options.top.once |= options.top.json;
     options.run.peers = default_peers();
     for (const auto &peer : peers)

@@ -29,7 +29,7 @@ struct Options {
 };
 
 // Reads the command line. When there is nothing to run (--help, or an error, which is
-// printed), returns the exit status instead.
+// printed), returns the exit status instead: 2 for what is wrong.
 std::expected<Options, int> parse_options(int argc, const char *const *argv);
 
 } // namespace podrtt

@@ -27,7 +27,7 @@ constexpr std::chrono::seconds multiplexed_for{16};
 
 using Skeleton = Handle<podrtt_bpf, podrtt_bpf__destroy>;
 
-// libbpf's and the verifier's words, kept for the error message.
+// libbpf's and the verifier's words, kept for the error.
 std::string libbpf_log;
 
 int keep_log(libbpf_print_level level, const char *format, va_list arguments)
@@ -42,10 +42,8 @@ int keep_log(libbpf_print_level level, const char *format, va_list arguments)
 
 std::unexpected<Error> libbpf_failure(std::string operation, std::string object, int error)
 {
-    std::string reason = std::strerror(error);
-    if (!libbpf_log.empty())
-        reason += "\n" + libbpf_log;
-    return std::unexpected(Error{std::move(operation), std::move(object), error, std::move(reason)});
+    return std::unexpected(
+        Error{std::move(operation), std::move(object), error, std::strerror(error), libbpf_log});
 }
 
 Result<void> make_directory(const std::filesystem::path &path)

@@ -29,6 +29,7 @@ struct Error {
     std::string object;    // on what: "/sys/fs/bpf/podrtt/v1/pods"
     int code = 0;          // errno, or 0 if the reason is none
     std::string reason;    // why
+    std::string detail{};  // what a library says of it, in any number of lines
 
     bool operator==(const Error &) const = default;
     std::string message() const { return operation + " " + object + ": " + reason; }

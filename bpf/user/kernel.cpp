@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/user/kernel.h"
 
+#include <linux/capability.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -33,6 +34,27 @@ std::string missing_from(const Kernel &kernel)
         return "podrtt needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF), and there is no "
                "/sys/kernel/btf/vmlinux";
     return "";
+}
+
+bool has_capability(int capability)
+{
+    std::uint64_t effective = 0;
+    std::ifstream file("/proc/self/status");
+    for (std::string word; file >> word;)
+        if (word == "CapEff:")
+            file >> std::hex >> effective;
+    return effective >> capability & 1;
+}
+
+std::string missing_capabilities()
+{
+    std::string missing;
+    for (const auto &[capability, name] :
+         {std::pair(CAP_BPF, "CAP_BPF"), std::pair(CAP_NET_ADMIN, "CAP_NET_ADMIN"),
+          std::pair(CAP_PERFMON, "CAP_PERFMON")})
+        if (!has_capability(capability))
+            missing += (missing.empty() ? "" : ", ") + std::string(name);
+    return missing;
 }
 
 std::string apparmor_profile(const std::string &attribute)

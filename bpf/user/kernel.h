@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
-// The running kernel: what it must be, and what it says of itself.
+// The running kernel: what it must be, what it says of itself, and what it lets this process do.
 #pragma once
 
 #include <chrono>
@@ -20,6 +20,12 @@ struct Kernel {
 // What podrtt needs and the kernel has not, as a sentence; empty if it has all. What cannot be read is
 // believed to be new enough.
 std::string missing_from(const Kernel &kernel);
+
+// Of this process. Numbers are those of linux/capability.h.
+bool has_capability(int capability);
+
+// What podrttd cannot do without, and this process has not, by name; empty if it has all.
+std::string missing_capabilities();
 
 // The AppArmor profile that confines this process; empty if none does. `attribute` is where the kernel says
 // it.

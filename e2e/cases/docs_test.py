@@ -66,7 +66,8 @@ class DocsTest(unittest.TestCase):
 
     def test_options_are_those_that_there_are(self):
         told = set(re.findall(r"--[a-z][a-z.-]+", " ".join(cells[0] for cells in rows(read("docs/reference.md")))))
-        there = set(re.findall(r"^  (?:-\w,)?(--[a-z][a-z.-]+)", run(BIN / "podrttd", "run", "--help"), re.MULTILINE))
+        heads = re.findall(r"^  (-\S+)", run(BIN / "podrttd", "run", "--help"), re.MULTILINE)
+        there = set(re.findall(r"--[a-z][a-z.-]+", " ".join(heads)))
         there |= {"--pin-path", "--config"}  # of podrttd itself
         self.assertEqual(told, there - {"--help"})
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the daemon may do with how little. Run by e2e/rig/isolate."""
 
+import shutil
 import subprocess
 import unittest
 
@@ -40,6 +41,18 @@ class PrivilegeTest(unittest.TestCase):
                 self.assertEqual(done.returncode, 1)
                 self.assertIn("load BPF object", done.stderr)
                 self.assertRegex(done.stderr, "Permission denied|Operation not permitted")
+                self.assertIn(f"run it as root, or with CAP_{name.upper()}", done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1)  # libbpf's words are for --log-level debug
+
+    def test_who_may_nothing_is_told_so_in_one_line(self):
+        shutil.copy(BIN / "podrttd", "/run/podrttd")  # where everybody may run it
+        nobody = ("setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all")
+        for command in (("run",), ("top", "--once"), ("stream",), ("status",)):
+            with self.subTest(command[0]):
+                done = subprocess.run([*nobody, "/run/podrttd", *command], capture_output=True, text=True, timeout=30)
+                self.assertEqual(done.returncode, 1)
+                self.assertEqual(len(done.stderr.splitlines()), 1)
+                self.assertRegex(done.stderr, "run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON|start podrttd run")
 
 
 if __name__ == "__main__":

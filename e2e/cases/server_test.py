@@ -8,6 +8,8 @@ import http.client
 import json
 import os
 import pathlib
+import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -17,7 +19,7 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 import node
-from node import BIN, Daemon, run, wait_until
+from node import BIN, Chain, Daemon, Pod, run, wait_until
 
 HOST, PORT = "127.0.0.1", 9435
 
@@ -229,6 +231,45 @@ def make_certificate(name, purpose="serverAuth,clientAuth"):
         f"extendedKeyUsage={purpose}")
 
 
+class SighupTest(unittest.TestCase):
+    CONFIG = pathlib.Path("/run/podrttd.yml")
+    LOG = pathlib.Path("/run/podrttd.log")
+
+    def test_sighup_takes_what_can_change_and_names_what_cannot(self):
+        self.CONFIG.write_text("pod-metrics: [rtt]\n", encoding="ascii")
+        with open(self.LOG, "w", encoding="ascii") as log:
+            daemon = Daemon("--config", str(self.CONFIG), stderr=log)
+        try:
+            self.CONFIG.write_text("pod-metrics: [floor]\nlog-format: json\nmax-flows: 2048\nlisten: ':1'\n"
+                                   "namespace-grace-period: 2h\nno-dns: true\n", encoding="ascii")
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "a restart is needed" in self.LOG.read_text(encoding="ascii"), "it has read the file again")
+            lines = self.LOG.read_text(encoding="ascii").splitlines()
+            said = [json.loads(line)["message"] for line in lines if line.startswith("{")]
+            self.assertEqual(said, ["read the options again", "a restart is needed for --max-flows"])
+            self.CONFIG.write_text("pod-metrics: [flor]\nmax-pods: x\n", encoding="ascii")
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "stay as they were" in self.LOG.read_text(encoding="ascii"), "the file is refused")
+            self.assertEqual(len(re.findall("pod-metrics|max-pods", self.LOG.read_text(encoding="ascii"))), 2)
+        finally:
+            daemon.stop()
+
+    def test_series_change_without_a_restart(self):
+        self.CONFIG.write_text("level: namespace\n", encoding="ascii")
+        daemon = Daemon("--config", str(self.CONFIG))
+        pod = Pod(Chain(), "shop", "reloaded").create()
+        try:
+            node.requests(pod, node.near_server(5000).v4, 5000)
+            self.assertNotIn('podrtt_tcp_rtt_seconds_count{namespace="shop",pod="reloaded"', daemon.metrics())
+            self.CONFIG.write_text("level: pod\n", encoding="ascii")
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: 'podrtt_tcp_rtt_seconds_count{namespace="shop",pod="reloaded"' in daemon.metrics(),
+                       "single pods are there")
+        finally:
+            pod.delete()
+            daemon.stop()
+
+
 class WebConfigTest(unittest.TestCase):
     def setUp(self):
         make_certificate("podrttd")
@@ -268,7 +309,7 @@ class WebConfigTest(unittest.TestCase):
         for path in ("/metrics", "/", "/pods.json"):
             self.assertEqual(self.status(path), 401)
         self.assertEqual(self.status("/metrics", b"anna:wrong"), 401)
-        self.assertEqual(self.status("/metrics", b"anna:secret"), 503)  # a second for thought
+        self.assertEqual(self.status("/metrics", b"anna:secret"), 429)  # a second for thought
         wait_until(lambda: self.status("/metrics", b"anna:secret") == 200, "the right one is let in", 3)
         self.assertEqual(self.status("/metrics", b"bert:secret"), 401)
         self.assertEqual(self.status("/metrics", b"anna:secret"), 200)  # known by now
@@ -298,6 +339,56 @@ class WebConfigTest(unittest.TestCase):
         self.assertIsNone(self.status("/healthz"))
         self.assertIsNone(self.status("/healthz", certificate="unknown"))
         self.assertIsNone(self.status("/healthz", certificate="server"))  # trusted, but as a server
+
+    def test_a_revoked_password_stops_working_at_once(self):
+        def allow(password_hash):
+            pathlib.Path("/run/web.yml.new").write_text("tls_server_config: {cert_file: podrttd.pem, key_file: podrttd.key}\n"
+                                                        f"basic_auth_users: {{anna: {password_hash}}}\n", encoding="ascii")
+            pathlib.Path("/run/web.yml.new").rename("/run/web.yml")
+
+        self.start("tls_server_config: {cert_file: podrttd.pem, key_file: podrttd.key}\n"
+                   "basic_auth_users: {anna: $2y$05$JOe1hDjRY2HkO3ynxRXAaOto1KXSddXvzSq.zKouNxF6f1LyzwlHi}\n")
+        wait_until(lambda: self.status("/metrics", b"anna:secret") == 200, "it serves whom it knows")
+        allow("$2y$05$JOe1hDjRY2HkO3ynxRXAaOto1KXSddXvzSq.zKouNxF6f1LyzwlHj")
+        self.assertEqual(self.status("/metrics", b"anna:secret"), 401)
+        allow("nonsense")  # a mistake changes nothing
+        wait_until(lambda: self.status("/metrics", b"anna:secret") == 401, "it is still refused")
+        allow("$2y$05$JOe1hDjRY2HkO3ynxRXAaOto1KXSddXvzSq.zKouNxF6f1LyzwlHi")
+        wait_until(lambda: self.status("/metrics", b"anna:secret") == 200, "it is allowed again")
+
+    def test_probes_need_no_certificate_where_paths_are_open(self):
+        make_certificate("known")
+        make_certificate("unknown")
+        self.start("tls_server_config: {cert_file: podrttd.pem, key_file: podrttd.key, client_ca_file: known.pem,"
+                   " client_auth_type: RequireAndVerifyClientCert}\nauth_excluded_paths: [/healthz]\n")
+        wait_until(lambda: self.status("/healthz") == 200, "it serves the probe")
+        self.assertEqual(self.status("/metrics"), 403)
+        self.assertEqual(self.status("/metrics", certificate="unknown"), 403)
+        self.assertEqual(self.status("/metrics", certificate="known"), 200)
+
+    def test_clients_need_a_name(self):
+        make_certificate("known")
+        tls = ("tls_server_config: {cert_file: podrttd.pem, key_file: podrttd.key, client_ca_file: known.pem,"
+               " client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [%s]}\n")
+        self.start(tls % HOST)
+        wait_until(lambda: self.status("/healthz", certificate="known") == 200, "it serves the name")
+        pathlib.Path("/run/web.yml").write_text(tls % "192.0.2.1, somebody.example", encoding="ascii")
+        self.assertEqual(self.status("/healthz", certificate="known"), 403)
+
+    def test_a_rate_is_kept_and_headers_are_added(self):
+        self.start("rate_limit: {interval: 1h, burst: 3}\nhttp_server_config: {headers: {X-Frame-Options: deny}}\n")
+        replies = []
+
+        def until_refused():
+            try:
+                replies.append(ask("/healthz"))
+            except OSError:
+                return False
+            return replies[-1][0] == 429
+        wait_until(until_refused, "the bucket is empty")
+        self.assertEqual([status for status, _, _ in replies], [200, 200, 200, 429])
+        self.assertEqual(replies[-1][2]["Retry-After"], "1")
+        self.assertEqual(replies[0][2]["X-Frame-Options"], "deny")
 
     def test_a_file_with_mistakes_is_refused(self):
         pathlib.Path("/run/web.yml").write_text("basic_auth_user: {}\n", encoding="ascii")

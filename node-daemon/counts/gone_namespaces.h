@@ -23,6 +23,8 @@ public:
 
     explicit GoneNamespaces(Clock::duration grace_period) : grace_period_(grace_period) {}
 
+    void set_grace_period(Clock::duration grace_period) { grace_period_ = grace_period; }
+
     // To be called often; looks once a minute, from the first call on. Where the map of totals is nearly
     // full, nobody is given grace.
     Result<void> retire(Maps &maps, const Pins &pins, Clock::time_point now);

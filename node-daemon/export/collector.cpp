@@ -265,14 +265,15 @@ void add_plugin_families(const PluginState &plugin, std::vector<MetricFamily> &f
 
 void Collector::collect(Exposition &exposition) const
 {
-    auto snapshot = Snapshot::take(maps_, options_);
+    const SeriesOptions options = series();
+    auto snapshot = Snapshot::take(maps_, options);
     std::vector<MetricFamily> families;
     if (snapshot) {
         for (const Kind &kind : kinds) {
             const std::string suffix = std::string(kind.metric) + "_seconds";
-            if (options_.has_pods_of(kind.kind))
+            if (options.has_pods_of(kind.kind))
                 exposition.add(histogram_family("podrtt_" + suffix, kind.help, kind.kind,
-                                                snapshot->pod_series, options_.pod_bounds));
+                                                snapshot->pod_series, options.pod_bounds));
             exposition.add(histogram_family("podrtt_namespace_" + suffix,
                                             std::string(kind.help) + " Includes pods that are gone.",
                                             kind.kind, snapshot->namespace_series));

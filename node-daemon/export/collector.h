@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <mutex>
+
 #include "bpf/user/pins.h"
 #include "node-daemon/counts/attach_states.h"
 #include "node-daemon/counts/maps.h"
@@ -12,7 +14,7 @@
 namespace podrtt
 {
 
-// Reads the maps whenever Prometheus scrapes. Thread-safe; keeps no state.
+// Reads the maps whenever Prometheus scrapes. Thread-safe.
 class Collector
 {
 public:
@@ -25,6 +27,18 @@ public:
     {
     }
 
+    // Which series there are; may be changed at any time.
+    SeriesOptions series() const
+    {
+        const std::lock_guard lock(mutex_);
+        return options_;
+    }
+    void set_series(const SeriesOptions &options)
+    {
+        const std::lock_guard lock(mutex_);
+        options_ = options;
+    }
+
     // Adds all families, one after the other.
     void collect(Exposition &exposition) const;
 
@@ -33,6 +47,7 @@ private:
     const Maps &maps_;
     const AttachStates &attach_states_;
     const Repairs &repairs_;
+    mutable std::mutex mutex_; // of the options
     SeriesOptions options_;
     const PluginState *plugin_;
 };

@@ -21,6 +21,8 @@ struct InstallOptions {
     std::filesystem::path plugin;  // to be copied; empty: the one beside this executable
     bool dry_run = false;          // only show what would change
     std::chrono::seconds wait{10}; // of uninstall(), between the entry and the file
+
+    bool operator==(const InstallOptions &) const = default;
 };
 
 // Asked before entries are changed.

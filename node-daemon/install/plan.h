@@ -21,6 +21,8 @@ struct EntryOptions {
     // overwrite. Also done where `runtime` is an executable that is known to load such files.
     bool drop_in = false;
     std::filesystem::path runtime = "/usr/bin/containerd";
+
+    bool operator==(const EntryOptions &) const = default;
 };
 
 // The list that a runtime takes: the first by name of all configurations, which must be a list. EAGAIN if

@@ -125,6 +125,12 @@ bool Reconciler::look_again(int ifindex)
     return concerned;
 }
 
+void Reconciler::set_policy(const Policy &policy)
+{
+    policy_ = policy;
+    look_at_all_again();
+}
+
 bool Reconciler::reconcile(Clock::time_point now)
 {
     mark_due(now);

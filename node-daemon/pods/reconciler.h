@@ -43,6 +43,8 @@ public:
     Reconciler(Pins pins, Maps &maps, attach::Attacher &attacher, AttachStates &attach_states,
                Repairs &repairs, const Policy &policy, std::shared_ptr<spdlog::logger> log);
 
+    void set_policy(const Policy &policy);
+
     // Goes once through all pods; to be called every few seconds. What fails is logged,
     // and tried again the next time. Returns whether every pod that lives has this daemon's programs.
     bool reconcile(Clock::time_point now);

@@ -72,21 +72,10 @@ void check_kernel(Report &report)
 // Those of this process, which are the daemon's if it was started the same way.
 void check_capabilities(Report &report)
 {
-    std::uint64_t effective = 0;
-    std::ifstream file("/proc/self/status");
-    for (std::string word; file >> word;)
-        if (word == "CapEff:")
-            file >> std::hex >> effective;
-    const auto has = [&](unsigned capability) { return effective >> capability & 1; };
-    std::string missing;
-    for (const auto &[capability, name] :
-         {std::pair(CAP_BPF, "CAP_BPF"), std::pair(CAP_NET_ADMIN, "CAP_NET_ADMIN"),
-          std::pair(CAP_PERFMON, "CAP_PERFMON")})
-        if (!has(static_cast<unsigned>(capability)))
-            missing += (missing.empty() ? "" : ", ") + std::string(name);
+    const std::string missing = missing_capabilities();
     if (!missing.empty())
         return report.fail("missing capabilities: " + missing, "run podrttd as root, or grant them");
-    if (!has(CAP_SYS_ADMIN))
+    if (!has_capability(CAP_SYS_ADMIN))
         return report.warn(
             "no CAP_SYS_ADMIN: podrttd cannot look into pods",
             "without it, pods that exist already are found by routes alone, and programs are "

@@ -9,7 +9,8 @@ namespace podrtt
 namespace
 {
 
-constexpr unsigned ok = 200, unauthorized = 401, not_found = 404, unavailable = 503;
+constexpr unsigned ok = 200, unauthorized = 401, forbidden = 403, not_found = 404, too_many = 429,
+                   unavailable = 503;
 
 // Nothing from elsewhere, and nothing in line: names of pods come from elsewhere.
 constexpr const char *page_policy =
@@ -62,17 +63,33 @@ Reply Routes::share(Shared &shared, const Request &request, const Make &make)
     return reply;
 }
 
-Reply Routes::handle(const Request &request)
+// What stands in the way of an answer, if something does.
+std::optional<Reply> Routes::refuse(const Request &request)
 {
-    switch (auth_.may_ask(request.path, request.authorization, request.peer)) {
+    const auto config = config_.get();
+    const auto now = BasicAuth::Clock::now();
+    if (!rate_limit_.admits(config->rate_limit, now))
+        return text(too_many, "too many requests; try again\n", {{"Retry-After", "1"}});
+    if (config->is_open(request.path))
+        return std::nullopt;
+    if (!request.is_known_client)
+        return text(forbidden, "a client's certificate is required\n");
+    switch (auth_.may_ask(config, request.authorization, request.peer, now)) {
     case BasicAuth::Verdict::no:
         return text(unauthorized, "authentication required\n",
                     {{"WWW-Authenticate", "Basic realm=\"podrttd\""}});
     case BasicAuth::Verdict::later:
-        return text(unavailable, "wrong a moment ago; try again\n", {{"Retry-After", "1"}});
+        return text(too_many, "passwords are being checked; try again\n", {{"Retry-After", "1"}});
     case BasicAuth::Verdict::yes:
         break;
     }
+    return std::nullopt;
+}
+
+Reply Routes::handle(const Request &request)
+{
+    if (auto refusal = refuse(request))
+        return std::move(*refusal);
     if (request.path == "/metrics")
         return scrape(request);
     if (request.path == "/pods.json")
@@ -110,7 +127,7 @@ Reply Routes::readiness() const
 Reply Routes::page_data(const Request &request)
 {
     return share(pods_, request, [this] {
-        return Answer("application/json", {make_page_data(maps_, attach_states_, series_)});
+        return Answer("application/json", {make_page_data(maps_, attach_states_, collector_.series())});
     });
 }
 

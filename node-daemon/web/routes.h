@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+
 #include "node-daemon/counts/attach_states.h"
 #include "node-daemon/counts/maps.h"
 #include "node-daemon/counts/plugin_state.h"
 #include "node-daemon/export/collector.h"
-#include "node-daemon/export/series_options.h"
 #include "node-daemon/web/answer.h"
 #include "node-daemon/web/basic_auth.h"
 #include "node-daemon/web/gzip.h"
 #include "node-daemon/web/health.h"
+#include "node-daemon/web/rate_limit.h"
 #include "node-daemon/web/server.h"
+#include "node-daemon/web/web_config_file.h"
 
 namespace podrtt
 {
@@ -21,10 +24,9 @@ class Routes
 {
 public:
     // All that is passed by reference must outlive the routes.
-    Routes(const WebConfig &config, const Collector &collector, const Maps &maps,
-           const AttachStates &attach_states, const SeriesOptions &series, const Health &health,
-           const PluginState *plugin = nullptr)
-        : auth_(config), collector_(collector), maps_(maps), attach_states_(attach_states), series_(series),
+    Routes(WebConfigFile &config, const Collector &collector, const Maps &maps,
+           const AttachStates &attach_states, const Health &health, const PluginState *plugin = nullptr)
+        : config_(config), collector_(collector), maps_(maps), attach_states_(attach_states),
           health_(health), plugin_(plugin)
     {
     }
@@ -39,11 +41,14 @@ private:
     Reply page_data(const Request &request);
     Reply readiness() const;
 
+    std::optional<Reply> refuse(const Request &request);
+
+    WebConfigFile &config_;
+    RateLimit rate_limit_;
     BasicAuth auth_;
     const Collector &collector_;
     const Maps &maps_;
     const AttachStates &attach_states_;
-    const SeriesOptions &series_;
     const Health &health_;
     const PluginState *plugin_; // null where the daemon does not install it
 

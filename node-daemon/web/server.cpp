@@ -12,6 +12,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -45,8 +46,8 @@ constexpr std::size_t connection_memory =
 constexpr std::chrono::milliseconds look_interval{500}; // for clients whose time is over
 
 using Clock = Clients::Clock;
+using Daemon = Handle<MHD_Daemon, MHD_stop_daemon>;
 using Response = Handle<MHD_Response, MHD_destroy_response>;
-using AddressList = Handle<addrinfo, freeaddrinfo>;
 
 using SharedAnswer = std::shared_ptr<const Answer>;
 
@@ -75,7 +76,8 @@ Response make_response(std::string_view text)
                                                     MHD_RESPMEM_MUST_COPY)); // NOLINT: it is copied
 }
 
-MHD_Result send(MHD_Connection *connection, const Reply &reply)
+// The configuration's headers stand in the place of those of the same names.
+MHD_Result send(MHD_Connection *connection, const Reply &reply, const WebConfig &config)
 {
     const Response response = reply.answer ? make_response(reply.answer) : make_response(reply.text);
     if (!response)
@@ -83,9 +85,11 @@ MHD_Result send(MHD_Connection *connection, const Reply &reply)
     if (reply.answer)
         MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONTENT_TYPE,
                                 reply.answer->content_type.c_str());
-    for (const auto &[name, value] : reply.headers)
+    std::map<std::string, std::string> headers = config.headers;
+    headers.insert(reply.headers.begin(), reply.headers.end());
+    headers.emplace("X-Content-Type-Options", "nosniff");
+    for (const auto &[name, value] : headers)
         MHD_add_response_header(response.get(), name.c_str(), value.c_str());
-    MHD_add_response_header(response.get(), "X-Content-Type-Options", "nosniff");
     return MHD_queue_response(connection, reply.status, response.get());
 }
 
@@ -105,37 +109,15 @@ std::string peer_of(MHD_Connection *connection)
     return host;
 }
 
+gnutls_session_t session_of(MHD_Connection *connection)
+{
+    return static_cast<gnutls_session_t>(
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session);
+}
+
 int socket_of(MHD_Connection *connection)
 {
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-}
-
-std::unexpected<Error> cannot_listen(const std::string &address, std::string why)
-{
-    return failure("listen on", address, std::move(why));
-}
-
-Result<Fd> listen_on(const std::string &address)
-{
-    const std::size_t colon = address.rfind(':');
-    std::string host = address.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']'))
-        host = host.substr(1, host.size() - 2);
-    if (colon == std::string::npos || colon + 1 == address.size() || host.empty())
-        return cannot_listen(address, "it must be HOST:PORT, for example 127.0.0.1:9435");
-    addrinfo hints = {};
-    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo *found = nullptr;
-    if (const int code = getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found); code != 0)
-        return cannot_listen(address, gai_strerror(code));
-    const AddressList addresses(found);
-    Fd fd(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const int yes = 1;
-    if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
-        bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 || listen(fd.get(), SOMAXCONN) != 0)
-        return failure("listen on", address, errno);
-    return fd;
 }
 
 // Each connection gets its own credentials; the library asks for some that all share.
@@ -151,29 +133,45 @@ int no_certificate(gnutls_session_t /*session*/, const gnutls_cert_retr_st * /*i
 class Server::Implementation
 {
 public:
-    Implementation(WebConfig config, Handler handler)
-        : config_(std::move(config)), handler_(std::move(handler))
+    Implementation(WebConfigFile &config, Handler handler) : config_(config), handler_(std::move(handler))
     {
     }
 
     ~Implementation()
     {
-        if (!daemon_)
+        if (daemons_.empty())
             return;
-        shutdown(listening_, SHUT_RDWR);
+        for (const int fd : listening_)
+            shutdown(fd, SHUT_RDWR);
         // libmicrohttpd (0.9.75) must not be stopped while it refuses a malformed request: it expects the
         // refusal to be queued, which at that time it is not, and crashes.
         clients_.end();
     }
 
-    Result<void> start(const std::string &address)
+    Result<void> start(const std::vector<ListenAddress> &addresses)
+    {
+        const auto config = config_.get();
+        if (config->tls)
+            if (auto credentials = read_tls_credentials(*config->tls); !credentials)
+                return std::unexpected(credentials.error());
+        for (const auto &address : addresses)
+            if (auto started = serve(address, config->tls.has_value()); !started)
+                return started;
+        cutting_ = std::jthread([this](const std::stop_token &stop) {
+            every(look_interval, stop, [this] { clients_.cut_late(Clock::now()); });
+        });
+        return {};
+    }
+
+private:
+    Result<void> serve(const ListenAddress &address, bool tls)
     {
         auto socket = listen_on(address);
         if (!socket)
             return std::unexpected(socket.error());
-        listening_ = socket->release();
+        listening_.push_back(socket->release());
         std::vector<MHD_OptionItem> options = {
-            {MHD_OPTION_LISTEN_SOCKET, listening_, nullptr},
+            {MHD_OPTION_LISTEN_SOCKET, listening_.back(), nullptr},
             {MHD_OPTION_NOTIFY_CONNECTION, reinterpret_cast<std::intptr_t>(on_connection), this},
             {MHD_OPTION_NOTIFY_COMPLETED, reinterpret_cast<std::intptr_t>(on_completed), this},
             {MHD_OPTION_THREAD_POOL_SIZE, threads, nullptr},
@@ -183,27 +181,20 @@ public:
             {MHD_OPTION_STRICT_FOR_CLIENT, 1, nullptr},
         };
         unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
-        if (config_.tls) {
-            if (auto credentials = read_tls_credentials(*config_.tls); !credentials)
-                return std::unexpected(credentials.error());
+        if (tls) {
             flags |= MHD_USE_TLS;
             options.push_back(
                 {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, reinterpret_cast<void *>(no_certificate)});
-            options.push_back({MHD_OPTION_HTTPS_PRIORITIES, 0,
-                               const_cast<char *>(tls_priorities(*config_.tls))}); // NOLINT: only read
         }
         options.push_back({MHD_OPTION_END, 0, nullptr});
-        daemon_.reset(MHD_start_daemon(flags, 0, nullptr, nullptr, on_request, this, MHD_OPTION_ARRAY,
+        Daemon daemon(MHD_start_daemon(flags, 0, nullptr, nullptr, on_request, this, MHD_OPTION_ARRAY,
                                        options.data(), MHD_OPTION_END));
-        if (!daemon_)
-            return cannot_listen(address, "the HTTP server does not start");
-        cutting_ = std::jthread([this](const std::stop_token &stop) {
-            every(look_interval, stop, [this] { clients_.cut_late(Clock::now()); });
-        });
+        if (!daemon)
+            return failure("serve on", address.text(), "the HTTP server does not start");
+        daemons_.push_back(std::move(daemon));
         return {};
     }
 
-private:
     // Called when the headers are there, for each piece of a body, and when all is there. Who answers at
     // the first call gets the connection closed.
     static MHD_Result on_request(void *self, MHD_Connection *connection, const char *path,
@@ -212,29 +203,35 @@ private:
     {
         const bool first = !*request;
         *request = self;
+        auto &server = *static_cast<Implementation *>(self);
         const std::string_view word = method;
         if (word != MHD_HTTP_METHOD_GET && word != MHD_HTTP_METHOD_HEAD) // there is nothing to write
-            return send(connection, {MHD_HTTP_METHOD_NOT_ALLOWED,
-                                     "only GET and HEAD\n",
-                                     nullptr,
-                                     {{MHD_HTTP_HEADER_ALLOW, "GET, HEAD"},
-                                      {MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8"}}});
+            return send(connection,
+                        {MHD_HTTP_METHOD_NOT_ALLOWED,
+                         "only GET and HEAD\n",
+                         nullptr,
+                         {{MHD_HTTP_HEADER_ALLOW, "GET, HEAD"},
+                          {MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8"}}},
+                        *server.config_.get());
         if (first)
             return MHD_YES;
         if (*size) { // of no interest
             *size = 0;
             return MHD_YES;
         }
-        auto &server = *static_cast<Implementation *>(self);
+        const auto config = server.config_.get();
         const int fd = socket_of(connection);
         server.clients_.begin_answer(fd, Clock::now());
-        const Reply reply =
-            server.handler_({path, header_of(connection, MHD_HTTP_HEADER_ACCEPT),
-                             header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION), peer_of(connection),
-                             header_of(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING)});
+        const Reply reply = server.handler_(
+            {.path = path,
+             .accept = header_of(connection, MHD_HTTP_HEADER_ACCEPT),
+             .authorization = header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION),
+             .peer = peer_of(connection),
+             .accept_encoding = header_of(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING),
+             .is_known_client = !config->tls || is_known_client(session_of(connection), *config->tls)});
         if (reply.answer)
             server.clients_.begin_reading(fd, reply.answer);
-        return send(connection, reply);
+        return send(connection, reply, *config);
     }
 
     static void on_completed(void *self, MHD_Connection *connection, void ** /*request*/,
@@ -250,8 +247,8 @@ private:
         const int fd = socket_of(connection);
         if (what == MHD_CONNECTION_NOTIFY_STARTED) {
             server.clients_.add(fd, peer_of(connection), Clock::now());
-            if (server.config_.tls)
-                *credentials = give_credentials(connection, *server.config_.tls).release();
+            if (const auto config = server.config_.get(); config->tls)
+                *credentials = give_credentials(connection, *config).release();
         } else {
             const std::unique_ptr<TlsCredentials> ended(static_cast<TlsCredentials *>(*credentials));
             server.clients_.remove(fd);
@@ -260,22 +257,21 @@ private:
 
     // Certificates are read when a client comes, so that renewed ones count at once.
     static std::unique_ptr<TlsCredentials> give_credentials(MHD_Connection *connection,
-                                                            const TlsConfig &tls)
+                                                            const WebConfig &config)
     {
-        auto credentials = read_tls_credentials(tls);
+        auto credentials = read_tls_credentials(*config.tls);
         if (!credentials) // half renewed: there is no certificate to show, and the connection ends
             return nullptr;
-        const auto *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
         auto owned = std::make_unique<TlsCredentials>(std::move(*credentials));
-        use_tls_credentials(static_cast<gnutls_session_t>(info->tls_session), tls, *owned);
+        begin_tls(session_of(connection), *config.tls, *owned, !config.open_paths.empty());
         return owned;
     }
 
-    const WebConfig config_;
+    WebConfigFile &config_;
     const Handler handler_;
     Clients clients_;
-    int listening_ = -1;                         // the daemon's
-    Handle<MHD_Daemon, MHD_stop_daemon> daemon_; // ends before what it uses
+    std::vector<int> listening_;  // the daemons'
+    std::vector<Daemon> daemons_; // one an address; end before what they use
     std::jthread cutting_;
 };
 
@@ -285,10 +281,11 @@ Server::Server(std::unique_ptr<Implementation> implementation) : implementation_
 Server::Server(Server &&) noexcept = default;
 Server::~Server() = default;
 
-Result<Server> Server::start(const std::string &address, const WebConfig &config, Handler handler)
+Result<Server> Server::start(const std::vector<ListenAddress> &addresses, WebConfigFile &config,
+                             Handler handler)
 {
     auto implementation = std::make_unique<Implementation>(config, std::move(handler));
-    if (auto started = implementation->start(address); !started)
+    if (auto started = implementation->start(addresses); !started)
         return std::unexpected(started.error());
     return Server(std::move(implementation));
 }

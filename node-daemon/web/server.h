@@ -11,7 +11,8 @@
 
 #include "bpf/user/error.h"
 #include "node-daemon/web/answer.h"
-#include "node-daemon/web/web_config.h"
+#include "node-daemon/web/listen_address.h"
+#include "node-daemon/web/web_config_file.h"
 
 namespace podrtt
 {
@@ -23,6 +24,8 @@ struct Request {
     std::string authorization;
     std::string peer; // the client's address
     std::string accept_encoding = {};
+    bool is_known_client =
+        true; // who has shown the certificate that the configuration asks for, if it does
 };
 
 struct Reply {
@@ -39,8 +42,9 @@ using Handler = std::function<Reply(const Request &)>;
 class Server
 {
 public:
-    // `address` is HOST:PORT.
-    static Result<Server> start(const std::string &address, const WebConfig &config, Handler handler);
+    // Listens on all of the addresses. `config` must outlive the server.
+    static Result<Server> start(const std::vector<ListenAddress> &addresses, WebConfigFile &config,
+                                Handler handler);
 
     Server(Server &&) noexcept;
     ~Server();

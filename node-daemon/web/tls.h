@@ -4,7 +4,6 @@
 #include <gnutls/gnutls.h>
 
 #include <memory>
-#include <string>
 #include <type_traits>
 
 #include "bpf/user/error.h"
@@ -20,11 +19,12 @@ using TlsCredentials = std::unique_ptr<std::remove_pointer_t<gnutls_certificate_
 // Reads the files of the configuration.
 Result<TlsCredentials> read_tls_credentials(const TlsConfig &tls);
 
-// The versions of TLS that are spoken, as gnutls_priority_init(3) wants them.
-const char *tls_priorities(const TlsConfig &tls);
+// Makes a session that has not begun speak as `tls` says, with `credentials`, which must live longer. Where
+// some paths are open to all, a client without a certificate gets in as well, and is_known_client() tells.
+void begin_tls(gnutls_session_t session, const TlsConfig &tls, const TlsCredentials &credentials,
+               bool some_are_open);
 
-// Makes a session that has not begun use `credentials`, which must live longer, and asks the client for
-// a certificate if it needs one: without, the session ends.
-void use_tls_credentials(gnutls_session_t session, const TlsConfig &tls, const TlsCredentials &credentials);
+// Whether the client of a session that has begun has shown the certificate that `tls` asks for.
+bool is_known_client(gnutls_session_t session, const TlsConfig &tls);
 
 } // namespace podrtt

@@ -21,6 +21,8 @@ using testing::internal::CaptureStdout;
 using testing::internal::GetCapturedStderr;
 using testing::internal::GetCapturedStdout;
 
+using Addresses = std::vector<ListenAddress>;
+
 class ConfigFile : public testing::Test
 {
 protected:
@@ -52,7 +54,7 @@ TEST_F(ConfigFile, HasTheOptionsNames)
                              "max-flows": 2048, "attach": "tcx", "peer": ["redis=10.1.2.0/24", "db=fd00::/8"]})");
     ASSERT_TRUE(options);
     EXPECT_EQ(options->pin_path, "/sys/fs/bpf/other");
-    EXPECT_EQ(options->run.listen, "0.0.0.0:1");
+    EXPECT_EQ(options->run.listen, (Addresses{{"0.0.0.0", "1"}}));
     EXPECT_TRUE(options->run.icmp);
     EXPECT_EQ(options->run.datapath.flows, 2048u);
     EXPECT_EQ(options->run.attach, PODRTT_ATTACH_TCX);
@@ -71,7 +73,7 @@ TEST_F(ConfigFile, CountsLessThanTheCommandLine)
 {
     auto options = parse(R"({"listen": "0.0.0.0:1"})", {"--listen", "127.0.0.1:2"});
     ASSERT_TRUE(options);
-    EXPECT_EQ(options->run.listen, "127.0.0.1:2");
+    EXPECT_EQ(options->run.listen, (Addresses{{"127.0.0.1", "2"}}));
 }
 
 TEST_F(ConfigFile, WithMistakesIsRefusedByName)
@@ -82,7 +84,10 @@ TEST_F(ConfigFile, WithMistakesIsRefusedByName)
     expect_refused(R"({"max-flows": {"a": 1}})", "max-flows");
     expect_refused(R"({"attach": "elsewhere"})", "attach");
     expect_refused(R"({"icmp": "perhaps"})", "icmp");
-    expect_refused(R"({"listen": ["a:1", "b:2"]})", "listen");
+    expect_refused(R"({"level": ["pod", "namespace"]})", "level");
+    expect_refused(R"({"listen": ["127.0.0.1:1", ":99999"]})", "from 1 to 65535");
+    expect_refused(R"({"grace-period": "soon"})", "grace-period");
+    expect_refused(R"({"attach": 1})", "attach");
     expect_refused(R"(["listen"])", "keys and values");
     expect_refused(R"({"listen": )", "no YAML");
 }
@@ -99,7 +104,7 @@ TEST_F(ConfigFile, MayBeYaml)
     auto options =
         parse("listen: 0.0.0.0:1  # all\nicmp: true\npeer:\n  - redis=10.1.2.0/24\nmax-pods: 7\n");
     ASSERT_TRUE(options);
-    EXPECT_EQ(options->run.listen, "0.0.0.0:1");
+    EXPECT_EQ(options->run.listen, (Addresses{{"0.0.0.0", "1"}}));
     EXPECT_TRUE(options->run.icmp);
     EXPECT_EQ(options->run.series.max_pods, 7u);
     EXPECT_EQ(options->run.peers.back().name, "redis");

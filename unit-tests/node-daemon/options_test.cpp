@@ -15,6 +15,8 @@ using testing::internal::CaptureStdout;
 using testing::internal::GetCapturedStderr;
 using testing::internal::GetCapturedStdout;
 
+using Addresses = std::vector<ListenAddress>;
+
 std::expected<Options, int> parse(std::vector<const char *> arguments)
 {
     arguments.insert(arguments.begin(), "podrttd");
@@ -26,7 +28,7 @@ TEST(Options, HaveDefaults)
     auto options = parse({"run"});
     ASSERT_TRUE(options);
     EXPECT_EQ(options->subcommand, Subcommand::run);
-    EXPECT_EQ(options->run.listen, "127.0.0.1:9435");
+    EXPECT_EQ(options->run.listen, (Addresses{{"127.0.0.1", "9435"}}));
     EXPECT_EQ(options->pin_path, "/sys/fs/bpf/podrtt");
     EXPECT_EQ(options->run.grace_period.count(), 300);
     EXPECT_EQ(options->run.datapath.flows, 131072u);
@@ -39,7 +41,7 @@ TEST(Options, AreRead)
         parse({"run", "--listen", "0.0.0.0:1", "--pin-path", "/sys/fs/bpf/x", "--peer", "a=10.0.0.0/8",
                "--peer", "b=fd00::/8", "--grace-period", "7", "--max-flows", "2048"});
     ASSERT_TRUE(options);
-    EXPECT_EQ(options->run.listen, "0.0.0.0:1");
+    EXPECT_EQ(options->run.listen, (Addresses{{"0.0.0.0", "1"}}));
     EXPECT_EQ(options->pin_path, "/sys/fs/bpf/x");
     EXPECT_EQ(options->run.grace_period.count(), 7);
     EXPECT_EQ(options->run.datapath.flows, 2048u);
@@ -96,6 +98,33 @@ TEST(Options, SayHowMuchIsTold)
     EXPECT_EQ(less->run.series.leg, PODRTT_LEG_POD);
 }
 
+TEST(Options, AreThoseOfExporters)
+{
+    auto options = parse({"run", "--web.listen-address", ":9435", "--listen", "[::1]:1", "--log-level",
+                          "warn", "--log-format", "json"});
+    ASSERT_TRUE(options);
+    EXPECT_EQ(options->run.listen, (Addresses{{"", "9435"}, {"::1", "1"}}));
+    EXPECT_EQ(options->run.log_level, "warn");
+    EXPECT_TRUE(options->run.json_log);
+}
+
+TEST(Options, TakeDurationsWithUnits)
+{
+    auto options = parse(
+        {"run", "--grace-period", "5m", "--namespace-grace-period", "1h30m", "--sample-interval", "10ms"});
+    ASSERT_TRUE(options);
+    EXPECT_EQ(options->run.grace_period.count(), 300);
+    EXPECT_EQ(options->run.namespace_grace_period.count(), 5400);
+    EXPECT_EQ(options->run.datapath.sample_interval.count(), 10);
+    options = parse({"run", "--grace-period", "1500ms", "--sample-interval", "20"});
+    ASSERT_TRUE(options);
+    EXPECT_EQ(options->run.grace_period.count(), 2);
+    EXPECT_EQ(options->run.datapath.sample_interval.count(), 20);
+    options = parse({"uninstall", "--wait", "0"});
+    ASSERT_TRUE(options);
+    EXPECT_EQ(options->install.wait.count(), 0);
+}
+
 TEST(Options, PinPathMayStandBeforeTheSubcommand)
 {
     auto options = parse({"--pin-path", "/sys/fs/bpf/x", "top", "--json"});
@@ -132,17 +161,24 @@ TEST_P(BadOptions, AreRefusedByName)
     auto options = parse(GetParam().arguments);
     EXPECT_THAT(GetCapturedStderr() + GetCapturedStdout(), HasSubstr(GetParam().expected));
     ASSERT_FALSE(options);
-    EXPECT_NE(options.error(), 0);
+    EXPECT_EQ(options.error(), 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     , BadOptions,
-    testing::Values(Bad{"no_subcommand", {}, "subcommand"},
-                    Bad{"unknown_option", {"run", "--lissten", "x"}, "--lissten"},
-                    Bad{"bad_peer", {"run", "--peer", "x=10.0.0.1/8"}, "beyond the prefix"},
-                    Bad{"negative_grace_period", {"run", "--grace-period", "-1"}, "--grace-period"},
-                    Bad{"too_few_flows", {"run", "--max-flows", "5"}, "--max-flows"},
-                    Bad{"log_level", {"run", "--log-level", "loud"}, "--log-level"}),
+    testing::Values(
+        Bad{"no_subcommand", {}, "subcommand"},
+        Bad{"unknown_option", {"run", "--lissten", "x"}, "--lissten"},
+        Bad{"bad_peer", {"run", "--peer", "x=10.0.0.1/8"}, "beyond the prefix"},
+        Bad{"negative_grace_period", {"run", "--grace-period", "-1"}, "--grace-period"},
+        Bad{"too_few_flows", {"run", "--max-flows", "5"}, "--max-flows"},
+        Bad{"unknown_command", {"rum", "--listen", ":1"}, "there is no command rum; see podrttd --help"},
+        Bad{"unknown_command_after_an_option", {"--pin-path", "/x", "rum"}, "there is no command rum"},
+        Bad{"port_out_of_range", {"run", "--listen", "127.0.0.1:99999"}, "from 1 to 65535"},
+        Bad{"grace_period_in_weeks", {"run", "--grace-period", "1w"}, "no duration such as"},
+        Bad{"grace_period_too_long", {"run", "--grace-period", "8d"}, "not from 0s to 7d"},
+        Bad{"attach_by_number", {"run", "--attach", "1"}, "--attach"},
+        Bad{"log_level", {"run", "--log-level", "loud"}, "--log-level"}),
     [](const auto &row) { return row.param.name; });
 
 } // namespace

@@ -30,13 +30,12 @@ protected:
         return text;
     }
 
-    WebConfig config_;
+    WebConfigFile config_{WebConfig()};
     AttachStates states_;
     Repairs repairs_;
-    SeriesOptions series_;
     Health health_;
     Collector collector_{pins_, *maps_, states_, repairs_};
-    Routes routes_{config_, collector_, *maps_, states_, series_, health_};
+    Routes routes_{config_, collector_, *maps_, states_, health_};
 };
 
 TEST_F(Served, MetricsAreTextOrProtocolBuffers)

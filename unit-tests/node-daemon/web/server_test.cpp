@@ -17,6 +17,7 @@ namespace
 {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 // A port that was free a moment ago.
@@ -32,15 +33,22 @@ std::uint16_t free_port()
     return ntohs(address.sin_port);
 }
 
+WebConfig with_headers()
+{
+    WebConfig config;
+    config.headers = {{"X-Test", "2"}, {"X-More", "3"}};
+    return config;
+}
+
 class Serving : public testing::Test
 {
 protected:
     Result<Server> start()
     {
-        return Server::start("127.0.0.1:" + std::to_string(port_), {}, [](const Request &request) {
+        return Server::start({{"127.0.0.1", std::to_string(port_)}}, config_, [](const Request &request) {
             Reply reply;
             reply.text = request.path + " " + request.accept;
-            reply.headers = {{"X-Test", "1"}};
+            reply.headers = {{"X-Own", "1"}, {"X-Test", "1"}};
             if (request.path == "/large")
                 reply.answer = std::make_shared<const Answer>(
                     "text/x", std::vector<std::string>(8'000, std::string(1000, 'x')));
@@ -83,13 +91,17 @@ protected:
     }
 
     const std::uint16_t port_ = free_port();
+    WebConfigFile config_{with_headers()};
 };
 
 TEST_F(Serving, PassesTheRequestOnAndSendsTheReply)
 {
     auto server = start();
     ASSERT_TRUE(server) << server.error().message();
-    EXPECT_THAT(ask("GET /path"), HasSubstr("X-Test: 1\r\n"));
+    EXPECT_THAT(ask("GET /path"), HasSubstr("X-Own: 1\r\n"));
+    EXPECT_THAT(ask("GET /path"), HasSubstr("X-Test: 2\r\n")); // the configuration's counts
+    EXPECT_THAT(ask("GET /path"), HasSubstr("X-More: 3\r\n"));
+    EXPECT_THAT(ask("GET /path"), Not(HasSubstr("X-Test: 1\r\n")));
     EXPECT_THAT(ask("GET /path"), HasSubstr("/path a/b"));
     EXPECT_EQ(ask("GET /large").size() - ask("HEAD /large").size(), 8'000'000u);
 }
@@ -114,19 +126,36 @@ TEST_F(Serving, OnlyReads)
     EXPECT_THAT(ask("POST /path"), StartsWith("HTTP/1.1 405"));
 }
 
-TEST_F(Serving, NamesAnAddressThatIsNone)
+TEST_F(Serving, ListensOnSeveralAddresses)
 {
-    for (const char *address : {"nonsense", "127.0.0.1", "127.0.0.1:", ":1", "127.0.0.1:http"}) {
-        auto server = Server::start(address, {}, {});
-        ASSERT_FALSE(server) << address;
-        EXPECT_THAT(server.error().message(), HasSubstr(address));
-    }
+    const std::uint16_t other = free_port();
+    auto server = Server::start({{"127.0.0.1", std::to_string(port_)}, {"", std::to_string(other)}},
+                                config_, [](const Request &) { return Reply{200, "here", nullptr}; });
+    ASSERT_TRUE(server) << server.error().message();
+    EXPECT_THAT(ask("GET /"), HasSubstr("here"));
+    const Fd fd(socket(AF_INET6, SOCK_STREAM, 0));
+    sockaddr_in6 address = {};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    address.sin6_port = htons(other);
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)), 0);
+}
+
+TEST_F(Serving, NamesAnAddressThatIsTaken)
+{
+    auto server = start();
+    ASSERT_TRUE(server);
+    auto second = start();
+    ASSERT_FALSE(second);
+    EXPECT_THAT(second.error().message(), HasSubstr("127.0.0.1:" + std::to_string(port_)));
 }
 
 TEST(Tls, FilesThatAreMissingAreNamed)
 {
-    auto credentials = read_tls_credentials(
-        {.certificate = "/nonexistent.crt", .key = "/nonexistent.key", .client_ca = ""});
+    TlsConfig tls;
+    tls.certificate.file = "/nonexistent.crt";
+    tls.key.file = "/nonexistent.key";
+    auto credentials = read_tls_credentials(tls);
     ASSERT_FALSE(credentials);
     EXPECT_THAT(credentials.error().message(), HasSubstr("/nonexistent.crt"));
 }
