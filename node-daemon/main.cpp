@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "node-daemon/advice.h"
+#include "node-daemon/counts/bpffs.h"
 #include "node-daemon/daemon.h"
 #include "node-daemon/install/install.h"
 #include "node-daemon/install/purge.h"
@@ -62,6 +63,13 @@ int main(int argc, char **argv)
         break;
     case podrtt::Subcommand::doctor:
         done = podrtt::doctor(pins, options->doctor, std::cout);
+        break;
+    case podrtt::Subcommand::mount_bpffs:
+        if (auto mounted = podrtt::ensure_bpffs(pins.directory()); !mounted)
+            done = std::unexpected(mounted.error());
+        break;
+    case podrtt::Subcommand::pause:
+        done = podrtt::wait_for_any({SIGTERM, SIGINT});
         break;
     case podrtt::Subcommand::stream:
         if (auto termination = podrtt::take_signals({SIGTERM, SIGINT}))

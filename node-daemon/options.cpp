@@ -308,6 +308,11 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     doctor->add_option("--cni-cache-dir", options.doctor.cni_cache, "libcni's cache")
         ->capture_default_str();
 
+    // For manifests, whose image has no shell.
+    CLI::App *mount_bpffs = app.add_subcommand(
+        "mount-bpffs", "Mount a bpffs on /sys/fs/bpf if there is none, for the daemon and the plugin");
+    CLI::App *pause = app.add_subcommand("pause", "Do nothing, until SIGTERM or SIGINT");
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {
@@ -315,13 +320,13 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
             return std::unexpected(app.exit(error));
         return std::unexpected(report_mistake(app, error, argc, argv));
     }
-    options.subcommand = top->parsed()         ? Subcommand::top
-                         : stream->parsed()    ? Subcommand::stream
-                         : status->parsed()    ? Subcommand::status
-                         : doctor->parsed()    ? Subcommand::doctor
-                         : install->parsed()   ? Subcommand::install
-                         : uninstall->parsed() ? Subcommand::uninstall
-                                               : Subcommand::run;
+    for (const auto &[command, subcommand] :
+         {std::pair(top, Subcommand::top), std::pair(stream, Subcommand::stream),
+          std::pair(status, Subcommand::status), std::pair(doctor, Subcommand::doctor),
+          std::pair(install, Subcommand::install), std::pair(uninstall, Subcommand::uninstall),
+          std::pair(mount_bpffs, Subcommand::mount_bpffs), std::pair(pause, Subcommand::pause)})
+        if (command->parsed())
+            options.subcommand = subcommand;
     for (const auto &address : listen)
         options.run.listen.push_back(*parse_listen_address(address));
     options.run.attach = std::ranges::find(forms, attach, &Word<podrtt_attach>::name)->number;

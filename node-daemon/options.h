@@ -14,7 +14,7 @@
 namespace podrtt
 {
 
-enum class Subcommand { run, top, stream, status, doctor, install, uninstall };
+enum class Subcommand { run, top, stream, status, doctor, install, uninstall, mount_bpffs, pause };
 
 struct Options {
     Subcommand subcommand = Subcommand::run;

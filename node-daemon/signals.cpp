@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/signals.h"
 
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -32,6 +33,18 @@ Result<Fd> take_signals(std::initializer_list<int> signals)
     if (!fd)
         return failure("wait for", "signals", errno);
     return fd;
+}
+
+Result<void> wait_for_any(std::initializer_list<int> signals)
+{
+    auto fd = take_signals(signals);
+    if (!fd)
+        return std::unexpected(fd.error());
+    pollfd waiting = {fd->get(), POLLIN, 0};
+    while (poll(&waiting, 1, -1) < 0)
+        if (errno != EINTR)
+            return failure("wait for", "signals", errno);
+    return {};
 }
 
 EndGuard::EndGuard(std::chrono::milliseconds patience)

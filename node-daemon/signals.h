@@ -18,6 +18,9 @@ namespace podrtt
 // mask.
 Result<Fd> take_signals(std::initializer_list<int> signals);
 
+// Does nothing until one of these signals comes.
+Result<void> wait_for_any(std::initializer_list<int> signals);
+
 // Ends the process (status 1) when it has not ended by itself so long after SIGTERM or SIGINT: whoever
 // should have taken the signal, or works towards the end, may hang in a file system that does not answer.
 // Nothing is lost by it, as nothing is by SIGKILL.

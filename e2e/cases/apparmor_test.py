@@ -55,7 +55,7 @@ class AppArmorTest(unittest.TestCase):
         self.assertRegex(confined(BIN / "podrttd", "doctor").stdout, "AppArmor")
 
     def test_what_the_manifests_say_works(self):
-        daemonset = (ROOT / "manifests/base/daemonset.yaml").read_text(encoding="utf-8")
+        daemonset = (ROOT / "manifests/base/podrtt.yaml").read_text(encoding="utf-8")
         containers = re.findall(r"^ +- name: (\S+)\n +image:", daemonset, re.MULTILINE)
         self.assertTrue(containers)
         for container in containers:

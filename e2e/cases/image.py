@@ -24,7 +24,8 @@ CHAIN = {"cniVersion": "1.0.0", "name": "podnet", "plugins": [
 
 def container_options():
     """The DaemonSet's container in podman's words."""
-    template = yaml.safe_load((ROOT / "manifests/base/daemonset.yaml").read_text(encoding="ascii"))["spec"]["template"]["spec"]
+    template = next(document for document in yaml.safe_load_all((ROOT / "manifests/base/podrtt.yaml").read_text(encoding="ascii"))
+                    if document["kind"] == "DaemonSet")["spec"]["template"]["spec"]
     container, = template["containers"]
     context = container["securityContext"]
     assert template["hostNetwork"] and context["readOnlyRootFilesystem"] and not context["allowPrivilegeEscalation"]

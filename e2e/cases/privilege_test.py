@@ -54,6 +54,32 @@ class PrivilegeTest(unittest.TestCase):
                 self.assertEqual(len(done.stderr.splitlines()), 1)
                 self.assertRegex(done.stderr, "run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON|start podrttd run")
 
+    def test_a_node_without_a_bpffs_gets_one_from_the_init_container(self):
+        def kind_of(*enter):
+            return run(*enter, "stat", "-f", "-c", "%T", "/sys/fs/bpf").strip()
+
+        node_ns = subprocess.Popen(["unshare", "--mount", "sh", "-c", "umount /sys/fs/bpf; mount --bind /sys/fs/bpf /sys/fs/bpf; "
+                                    "mount --make-shared /sys/fs/bpf; echo ready; sleep 60"], stdout=subprocess.PIPE, text=True)
+        try:
+            self.assertEqual(node_ns.stdout.readline(), "ready\n")
+            on_node = ("nsenter", "--mount", "--target", str(node_ns.pid))
+            self.assertNotEqual(kind_of(*on_node), "bpf_fs")
+            container = (*on_node, "unshare", "--mount", "--propagation")  # with mountPropagation Bidirectional, and without
+            self.assertEqual(subprocess.run([*container, "private", BIN / "podrttd", "mount-bpffs"], check=False).returncode, 1)
+            self.assertNotEqual(kind_of(*on_node), "bpf_fs")
+            for _ in range(2):  # again is nothing new
+                run(*container, "unchanged", BIN / "podrttd", "mount-bpffs")
+                self.assertEqual(kind_of(*on_node), "bpf_fs")
+        finally:
+            node_ns.kill()
+            node_ns.wait()
+
+    def test_pause_ends_at_once_when_it_is_asked_to(self):
+        with subprocess.Popen([BIN / "podrttd", "pause"]) as paused:
+            wait_until(lambda: run("grep", "SigBlk", f"/proc/{paused.pid}/status").split()[1] != "0" * 16, "it waits")
+            paused.terminate()
+            self.assertEqual(paused.wait(5), 0)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fails if values.schema.json of the Helm chart knows other options of podrttd run than docs/reference.md, which a
+test compares with the real ones, or if the chart renders an option otherwise than podrttd takes it. Run by
+hack/check-manifests."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHART = ROOT / "manifests/helm/podrtt"
+# The chart's own affair.
+GIVEN_BY_THE_CHART = {"config", "web.config.file", "web.listen-address"}
+
+
+def documented():
+    table = (ROOT / "docs/reference.md").read_text(encoding="utf-8").split("## `podrttd run`")[1].split("\n\n")[1]
+    cells = re.findall(r"^\| ((?:`[^`]+`(?:, )?)+) \|", table, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`--([a-z][a-z.-]+)", cell)} - GIVEN_BY_THE_CHART
+
+
+def arguments(helm, options):
+    text = subprocess.run([helm, "template", "podrtt", CHART, "--set-json", f"options={json.dumps(options)}",
+                           "--show-only", "templates/daemonset.yaml"], capture_output=True, text=True, check=True).stdout
+    return {argument.strip('"') for argument in re.findall(r"^ {12}- (\S.*)$", text.split("args:")[1].split("ports:")[0],
+                                                            re.MULTILINE)}
+
+
+def main():
+    failed = False
+    known = set(json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"]["options"]["properties"])
+    if known != documented():
+        print(f"values.schema.json and docs/reference.md differ: {sorted(known ^ documented())}", file=sys.stderr)
+        failed = True
+    options = {"peer": ["redis=10.1.2.0/24", "db=fd00::/8"], "pod-metrics": ["rtt", "dns"], "max-flows": 1048576,
+               "icmp": True, "install": False, "grace-period": "10m", "listen": [":1"]}
+    expected = {"run", "--peer=redis=10.1.2.0/24", "--peer=db=fd00::/8", "--pod-metrics=rtt,dns", "--max-flows=1048576",
+                "--icmp", "--grace-period=10m", "--listen=:1"}
+    if (rendered := arguments(sys.argv[1], options)) != expected:
+        print(f"options are rendered as {sorted(rendered)}", file=sys.stderr)
+        failed = True
+    for wrong in ({"listn": [":1"]}, {"max-flows": "many"}, {"level": "node"}):
+        try:
+            arguments(sys.argv[1], wrong)
+            print(f"the chart takes {wrong}", file=sys.stderr)
+            failed = True
+        except subprocess.CalledProcessError:
+            pass
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
