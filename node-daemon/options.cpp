@@ -13,6 +13,7 @@
 #include "bpf/user/kinds.h"
 #include "bpf/user/version.h"
 #include "node-daemon/config_file.h"
+#include "node-daemon/manual.h"
 #include "node-daemon/web/listen_address.h"
 
 namespace podrtt
@@ -27,16 +28,20 @@ void add_directory_options(CLI::App &command, InstallOptions &options)
 {
     command
         .add_option("--cni-conf-dir", options.entry.conf_dir, "Where the runtime reads CNI configurations")
+        ->type_name("DIRECTORY")
         ->capture_default_str();
     command.add_option("--cni-bin-dir", options.bin_dir, "Where the runtime looks for plugins")
+        ->type_name("DIRECTORY")
         ->capture_default_str();
 }
 
 void add_install_options(CLI::App &command, InstallOptions &options)
 {
     add_directory_options(command, options);
-    command.add_option("--plugin", options.plugin,
-                       "The plugin to copy; the one beside this executable if not said");
+    command
+        .add_option("--plugin", options.plugin,
+                    "The plugin to copy; the one beside this executable if not said")
+        ->type_name("FILE");
     command.add_flag(
         "--drop-in", options.entry.drop_in,
         "Write <network>/podrtt.conf instead of an entry in the list; for runtimes with libcni "
@@ -44,6 +49,7 @@ void add_install_options(CLI::App &command, InstallOptions &options)
     command
         .add_option("--runtime", options.entry.runtime,
                     "The runtime's executable: if it is built with such a libcni, --drop-in is the default")
+        ->type_name("FILE")
         ->capture_default_str();
 }
 
@@ -190,15 +196,18 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     app.require_subcommand(1);
     app.fallthrough();
     app.add_option("--pin-path", options.pin_path, "Directory on a bpffs for maps and programs")
+        ->type_name("DIRECTORY")
         ->capture_default_str();
 
     CLI::App *run =
         app.add_subcommand("run", "Load the programs and serve /metrics, until SIGTERM or SIGINT");
     app.config_formatter(config_file(app, *run));
     app.allow_config_extras(false);
-    app.set_config("--config", "", "YAML or JSON file with options of run; SIGHUP reads it again");
+    app.set_config("--config", "", "YAML or JSON file with options of run; SIGHUP reads it again")
+        ->type_name("FILE");
     run->add_option("--web.config.file", options.run.web_config,
-                    "YAML file of Prometheus' exporter-toolkit: TLS and basic authentication");
+                    "YAML file of Prometheus' exporter-toolkit: TLS and basic authentication")
+        ->type_name("FILE");
     run->add_option(
            "--listen,--web.listen-address", listen,
            "Where to serve /metrics: HOST:PORT, [HOST]:PORT, or :PORT for all addresses; repeatable")
@@ -206,6 +215,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
             const auto address = parse_listen_address(text);
             return address ? "" : address.error().message();
         })
+        ->type_name("ADDRESS")
         ->capture_default_str();
     run->add_option(
            "--peer", peers,
@@ -214,7 +224,8 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->check([](const std::string &text) {
             auto peer = parse_peer(text);
             return peer ? "" : peer.error().message();
-        });
+        })
+        ->type_name("NAME=CIDR");
     add_duration(*run, "--grace-period", options.run.grace_period, "How long a deleted pod's series stay",
                  0s, week, 1s);
     add_duration(*run, "--namespace-grace-period", options.run.namespace_grace_period,
@@ -222,6 +233,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                  1s);
     run->add_option("--cni-cache-dir", options.run.cni_cache,
                     "libcni's cache, in which pods are found that no plugin has reported")
+        ->type_name("DIRECTORY")
         ->capture_default_str();
     run->add_flag("--icmp", options.run.icmp, "Measure ICMP echo (ping), too");
     run->add_flag("!--no-dns", options.run.dns, "Leave DNS queries and their answers alone");
@@ -306,7 +318,16 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         "Look for what is missing or in the way, and say what to do; fails if something is wrong");
     add_directory_options(*doctor, options.doctor.installation);
     doctor->add_option("--cni-cache-dir", options.doctor.cni_cache, "libcni's cache")
+        ->type_name("DIRECTORY")
         ->capture_default_str();
+
+    std::string shell;
+    CLI::App *man = app.add_subcommand("man", "Print the manual page podrttd(8)");
+    CLI::App *completion =
+        app.add_subcommand("completion", "Print what completes podrttd's command line in a shell");
+    completion->add_option("shell", shell, "bash or zsh")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh"}));
 
     // For manifests, whose image has no shell.
     CLI::App *mount_bpffs = app.add_subcommand(
@@ -319,6 +340,11 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) // --help, --version
             return std::unexpected(app.exit(error));
         return std::unexpected(report_mistake(app, error, argc, argv));
+    }
+    if (man->parsed() || completion->parsed()) {
+        std::cout << (man->parsed() ? make_manual(app)
+                                    : make_completion(app, shell == "bash" ? Shell::bash : Shell::zsh));
+        return std::unexpected(0);
     }
     for (const auto &[command, subcommand] :
          {std::pair(top, Subcommand::top), std::pair(stream, Subcommand::stream),

@@ -71,6 +71,24 @@ class DocsTest(unittest.TestCase):
         there |= {"--pin-path", "--config"}  # of podrttd itself
         self.assertEqual(told, there - {"--help"})
 
+    def test_manual_and_completion_have_the_same_options_as_help(self):
+        manual = run(BIN / "podrttd", "man").replace("\\-", "-")
+        bash = run(BIN / "podrttd", "completion", "bash")
+        zsh = run(BIN / "podrttd", "completion", "zsh")
+        commands = re.findall(r"^  ([a-z-]+) ", run(BIN / "podrttd", "--help").split("Subcommands:")[1], re.MULTILINE)
+        self.assertIn("run", commands)
+        self.assertEqual(set(commands), set(re.search(r'options="(run [^"]*)"', bash).group(1).split()))
+        for command in commands:
+            heads = re.findall(r"^  (-\S+)", run(BIN / "podrttd", command, "--help"), re.MULTILINE)
+            options = set(re.findall(r"--[a-z][a-z.-]+", " ".join(heads)))
+            section = re.search(rf"^\.SS podrttd {command}\n(.*?)(?=^\.S[SH])", manual, re.MULTILINE | re.DOTALL).group(1)
+            self.assertEqual(options, set(re.findall(r"--[a-z][a-z.-]+", " ".join(re.findall(r"^\\fB(.*)\\fR", section, re.MULTILINE)))))
+            everywhere = options | {"--config", "--pin-path"}
+            completed = re.search(rf'^ +{command}\) options="([^"]*)"', bash, re.MULTILINE).group(1)
+            self.assertEqual(everywhere, {word for word in completed.split() if word.startswith("--")})
+            completed = re.search(rf"^    {command}\)(.*?);;", zsh, re.MULTILINE | re.DOTALL).group(1)
+            self.assertEqual(everywhere, set(re.findall(r"'(--[a-z.-]+)\[", completed)))
+
     def test_alerts_are_those_that_there_are(self):
         told = {cells[0].strip("`") for cells in rows(read("docs/alerts.md"))}
         there = set(re.findall(r"- alert: (\w+)", read("manifests/rules/podrtt.rules.yml")))
