@@ -16,7 +16,7 @@ from prometheus import Prometheus, ask, query
 
 DASHBOARDS = {path.stem: json.loads(path.read_text(encoding="ascii"))
               for path in sorted((ROOT / "manifests/dashboards").glob("*.json"))}
-VALUES = {"$__rate_interval": "60s", "$node": ".*", "$namespace": "shop", "$pod": "web"}
+VALUES = {"$__rate_interval": "60s", "$cluster": ".*", "$node": ".*", "$workload": "web", "$namespace": "shop", "$pod": "web"}
 CONFIG, OWNER = pathlib.Path("/run/prometheus.yml"), pathlib.Path("/run/owner.rules.yml")
 
 
@@ -48,8 +48,9 @@ class DashboardsTest(unittest.TestCase):
         cls.send(1, 1).wait(30)  # so that there is something to scrape
         config = (ROOT / "manifests/prometheus.yml").read_text(encoding="ascii")
         OWNER.write_text("groups: [{name: owner, rules: [{record: 'namespace_workload_pod:kube_pod_owner:relabel', "
-                         "labels: {namespace: shop, pod: web, workload: web, workload_type: deployment}, expr: vector(1)}]}]",
+                         "labels: {cluster: test, namespace: shop, pod: web, workload: web, workload_type: deployment}, expr: vector(1)}]}]",
                          encoding="ascii")
+        config = config.replace("- targets: [", "- labels: {cluster: test}\n        targets: [")
         CONFIG.write_text(config.replace("scrape_interval: 15s", "scrape_interval: 1s") + "global: {evaluation_interval: 1s}\n"
                           f"rule_files: [{ROOT}/manifests/rules/podrtt.rules.yml, {OWNER}]\n", encoding="ascii")
 
@@ -63,8 +64,10 @@ class DashboardsTest(unittest.TestCase):
         cls.daemon.stop()
         run("sysctl", "-qw", "kernel.bpf_stats_enabled=0")
 
-    def assert_all_panels_have_data(self):
+    def assert_all_panels_have_data(self, native):
         for name, dashboard in DASHBOARDS.items():
+            if native and name == "workload":  # this Prometheus may be older than 2.45
+                continue
             for panel in panels(dashboard):
                 with self.subTest(dashboard=name, panel=panel["title"]):
                     results = [result for target in panel["targets"] for result in query(filled_in(target["expr"]))]
@@ -78,7 +81,7 @@ class DashboardsTest(unittest.TestCase):
     def assert_variables_have_values(self):
         variables = {variable["name"]: variable for dashboard in DASHBOARDS.values()
                      for variable in dashboard["templating"]["list"] if variable["type"] == "query"}
-        self.assertEqual(set(variables), {"node", "namespace", "pod"})
+        self.assertEqual(set(variables), {"cluster", "node", "namespace", "workload", "pod"})
         for name, variable in variables.items():
             selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"]).groups()
             values = {series[label] for series in ask("series", **{"match[]": filled_in(selector)})}
@@ -107,7 +110,7 @@ class DashboardsTest(unittest.TestCase):
                 for netns, address in ((self.pod.netns, self.far.v4), ("far", self.pod.v4)):
                     run(*in_netns(netns, *TRAFFIC, "resolve", address, "www", "200"))
                 time.sleep(2.5)  # two more scrapes
-                self.assert_all_panels_have_data()
+                self.assert_all_panels_have_data(native=bool(options))
                 self.assert_variables_have_values()
                 self.assert_rules_have_recorded(native=bool(options))
 

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Four pods, real traffic, and the latency that podrtt sees, checked against a delay line
-that logs how long it held every packet. Run by hack/demo, inside e2e/rig/isolate."""
+that logs how long it held every packet. Run by hack/demo, inside e2e/rig/isolate; with the number of a
+listening socket outside of it, keeps pods and traffic until a key is pressed, and serves the page there."""
 
+import contextlib
+import select
+import socket
 import statistics
 import sys
 import tempfile
+import termios
+import threading
+import tty
 
 import line_log
 from node import BIN, TRAFFIC, Chain, CommandFailed, Daemon, Peer, Pod, in_netns, prepare, run, serve, top
@@ -35,7 +42,57 @@ def samples(series, pod, leg, kind):
                if (s["namespace"], s["pod"], s["leg"], s["kind"]) == (pod.namespace, pod.name, leg, kind))
 
 
+def copy(source, target):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def serve_page(listening, port):
+    """Hands on to the daemon, in here, whoever comes from outside."""
+    while True:
+        client, _ = listening.accept()
+        daemon = socket.create_connection(("127.0.0.1", port))
+        for pair in ((client, daemon), (daemon, client)):
+            threading.Thread(target=copy, args=pair, daemon=True).start()
+
+
+def wait_for_key():
+    if not sys.stdin.isatty():
+        sys.stdin.read(1)
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        select.select([sys.stdin], [], [])
+        sys.stdin.read(1)
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def keep(listening, jobs):
+    """Runs the jobs again and again, and serves the page, until a key is pressed."""
+    ended = threading.Event()
+
+    def work():
+        while not ended.is_set():
+            traffic(jobs)
+            ended.wait(0.5)
+
+    working = threading.Thread(target=work)
+    working.start()
+    threading.Thread(target=serve_page, args=(listening, 9435), daemon=True).start()
+    host, port = listening.getsockname()
+    print(f"\nPods and traffic go on. The page is at http://{host}:{port}/, for Prometheus http://{host}:{port}/metrics.\n"
+          "Press a key to end.", flush=True)
+    wait_for_key()
+    ended.set()
+    working.join()
+
+
 def main():
+    outside = socket.socket(fileno=int(sys.argv[1])) if len(sys.argv) > 1 else None
     prepare()
     log = f"{tempfile.mkdtemp(dir='/run')}/line.log"
 
@@ -63,19 +120,20 @@ def main():
 
     step("Traffic: short requests and bulk, IPv4 and IPv6")
     connections = {web: 60, checkout: 20, batch: 2}
-    traffic([
+    short = [
         (web, ("requests", near.v4, PORT, 20, 20)),
         (web, ("requests", near.v6, PORT, 20, 20)),
         (web, ("requests", db.v4, PORT, 10, 20)),
         (web, ("requests", db.v6, PORT, 10, 20)),
         (checkout, ("requests", far.v4, PORT, 10, 20)),
         (checkout, ("requests", far.v6, PORT, 10, 20)),
-    ])
+    ]
+    traffic(short)
     traffic([
         (batch, ("bulk", near.v4, PORT, 200_000_000)),
         (batch, ("bulk", near.v6, PORT, 200_000_000)),
     ])
-    far.disconnect()
+    far.disconnect()  # its log is complete now
 
     step("What podrtt measured (podrttd top)")
     print(run(BIN / "podrttd", "top", "--once"))
@@ -108,6 +166,11 @@ def main():
                    if line.startswith("podrtt_tcp_rtt_seconds_count"))
     good &= check(sums == exported, f"/metrics has the same {exported:.0f} samples as the kernel's histograms")
 
+    if outside:
+        far.connect_by_delay_line(DELAY_US, "/dev/null")
+        far.wait_until_reached()
+        keep(outside, short)
+        far.disconnect()
     step("The pods are deleted, and the daemon ends")
     for pod in (db, batch, web, checkout):
         pod.delete()

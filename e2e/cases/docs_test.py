@@ -90,9 +90,12 @@ class DocsTest(unittest.TestCase):
             self.assertEqual(everywhere, set(re.findall(r"'(--[a-z.-]+)\[", completed)))
 
     def test_alerts_are_those_that_there_are(self):
-        told = {cells[0].strip("`") for cells in rows(read("docs/alerts.md"))}
-        there = set(re.findall(r"- alert: (\w+)", read("manifests/rules/podrtt.rules.yml")))
+        told = re.findall(r"^## (\w+)$", read("docs/alerts.md"), re.MULTILINE)
+        there = re.findall(r"- alert: (\w+)", read("manifests/rules/podrtt.rules.yml"))
         self.assertEqual(told, there)
+        # Of GitHub's anchors.
+        self.assertEqual(re.findall(r"runbook_url: docs/alerts.md#(\w+)$", read("manifests/rules/podrtt.rules.yml"), re.MULTILINE),
+                         [name.lower() for name in there])
 
     def test_links_lead_to_files(self):
         for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fails if values.schema.json of the Helm chart knows other options of podrttd run than docs/reference.md, which a
-test compares with the real ones, or if the chart renders an option otherwise than podrttd takes it. Run by
-hack/check-manifests."""
+"""Checks what the Helm chart makes of its values: fails if values.schema.json knows other options of podrttd run than docs/reference.md, which a
+test compares with the real ones, if an option is rendered otherwise than podrttd takes it, or if the label cluster
+keeps its name where it is to have another. Run by hack/check-manifests."""
 
 import json
 import pathlib
@@ -49,6 +49,14 @@ def main():
             failed = True
         except subprocess.CalledProcessError:
             pass
+    renamed = subprocess.run([sys.argv[1], "template", "podrtt", CHART, "--set", "clusterLabel=k8s_cluster,prometheusRule.enabled=true,"
+                              "dashboards.enabled=true"], capture_output=True, text=True, check=True).stdout
+    if left := re.search(r".*[({,] ?cluster(=~|[,)]).*", renamed):
+        print(f"the label cluster keeps its name: {left.group(0)}", file=sys.stderr)
+        failed = True
+    if "k8s_cluster" not in renamed:
+        print("the label cluster gets no other name", file=sys.stderr)
+        failed = True
     sys.exit(failed)
 
 

@@ -39,7 +39,7 @@ RECOVERY = KINDS["recovery"].family
 WAITS = [KINDS[name] for name in ("dns", "connect", "response", "recovery")]
 # Those that have no panels of their own below get one each, of the same form.
 MORE_KINDS = [kind for kind in KINDS.values() if kind.family not in (RTT, HANDSHAKE, FLOOR)]
-NODES = 'instance=~"$node"'
+NODES = 'cluster=~"$cluster", node=~"$node"'
 
 
 # ---- queries ----------------------------------------------------------------------------------------
@@ -149,14 +149,19 @@ def variable(name, label, query, multi=False, include_all=False):
             "includeAll": include_all, **({"allValue": ".*"} if include_all else {})}
 
 
+# Whose a pod is, by the kubernetes-mixin's rule.
+OWNER = "namespace_workload_pod:kube_pod_owner:relabel"
+
 VARIABLES = {
-    "node": variable("node", "Node", "label_values(podrtt_build_info, instance)", multi=True, include_all=True),
-    "namespace": variable("namespace", "Namespace", 'label_values(podrtt_pod_info{instance=~"$node"}, namespace)'),
-    "pod": variable("pod", "Pod", 'label_values(podrtt_pod_info{instance=~"$node", namespace="$namespace"}, pod)'),
+    "cluster": variable("cluster", "Cluster", "label_values(podrtt_build_info, cluster)", include_all=True),
+    "node": variable("node", "Node", 'label_values(podrtt_build_info{cluster=~"$cluster"}, node)', multi=True, include_all=True),
+    "namespace": variable("namespace", "Namespace", f"label_values(podrtt_pod_info{{{NODES}}}, namespace)"),
+    "workload": variable("workload", "Workload", f'label_values({OWNER}{{cluster=~"$cluster", namespace="$namespace"}}, workload)'),
+    "pod": variable("pod", "Pod", f'label_values(podrtt_pod_info{{{NODES}, namespace="$namespace"}}, pod)'),
 }
 
-TITLES = {"cluster": "podrtt / Cluster", "namespace": "podrtt / Namespace", "pod": "podrtt / Pod",
-          "podrtt": "podrtt / podrtt itself"}
+TITLES = {"cluster": "podrtt / Cluster", "namespace": "podrtt / Namespace", "workload": "podrtt / Workload",
+          "pod": "podrtt / Pod", "podrtt": "podrtt / podrtt itself"}
 
 
 def dashboard(name, description, variables, panels):
@@ -175,7 +180,7 @@ def dashboard(name, description, variables, panels):
         "time": {"from": "now-1h", "to": "now"},
         "links": [{"type": "dashboards", "title": "podrtt", "tags": ["podrtt"], "asDropdown": True, "includeVars": True,
                    "keepTime": True}],
-        "templating": {"list": [source, *(VARIABLES[variable] for variable in variables)]},
+        "templating": {"list": [source, VARIABLES["cluster"], *(VARIABLES[variable] for variable in variables)]},
         "annotations": {"list": []},
         "panels": panels,
     }
@@ -183,7 +188,8 @@ def dashboard(name, description, variables, panels):
 
 def link(name, *labels, of="__field.labels"):
     values = "".join(f"&var-{label}=${{{of}.{label}}}" for label in labels)
-    return {"title": TITLES[name], "url": f"/d/podrtt-{name}?${{__url_time_range}}&${{node:queryparam}}{values}"}
+    kept = "".join(f"&${{{variable}:queryparam}}" for variable in ("datasource", "cluster", "node"))
+    return {"title": TITLES[name], "url": f"/d/podrtt-{name}?${{__url_time_range}}{kept}{values}"}
 
 
 def row_link(name, *labels):
@@ -272,6 +278,52 @@ def namespace():
     ])
 
 
+def workload():
+    """By the pods that kube-state-metrics says are a workload's; elsewhere this finds nothing."""
+    recorded = 'cluster=~"$cluster", namespace="$namespace", workload="$workload"'
+    mine = (f'* on (cluster, namespace, pod) group_left topk by (cluster, namespace, pod) (1, '
+            f'max by (cluster, namespace, pod) ({OWNER}{{{recorded}}}))')
+    to_pod = [link("pod", "namespace", "pod")]
+
+    def of_pods(q, family, leg, by):
+        where = f'{NODES}, namespace="$namespace", leg="{leg}"'
+        return (f"histogram_quantile({q}, sum by ({by}) (rate(podrtt_{family}{{{where}}}[$__rate_interval]) {mine})) or "
+                f"histogram_quantile({q}, sum by ({by + ', ' if by else ''}le) "
+                f"(rate(podrtt_{family}_bucket{{{where}}}[$__rate_interval]) {mine}))")
+
+    def sum_of_pods(family, leg, by):
+        where = f'{NODES}, namespace="$namespace", leg="{leg}"'
+        return f"sum by ({by}) (rate(podrtt_pod_{family}_total{{{where}}}[$__rate_interval]) {mine})"
+
+    def by_pod(title, description, q, family, leg):
+        return graph(title, description, target(of_pods(q, family, leg, "namespace, pod"), "{{pod}}"), links=to_pod)
+
+    waits = [kind for kind in WAITS if kind.family != RECOVERY]  # of which single pods have no histogram by default
+    return dashboard("workload", "Latency of the pods of one Deployment, StatefulSet or other workload.",
+                     ["node", "namespace", "workload"], [
+        row("Where the time goes"),
+        *(graph(f"Waits, p99, {leg} leg", "DNS, connect and response of all its pods together.",
+                *(target(of_pods(0.99, kind.family, leg, ""), kind.title) for kind in waits)) for leg in ("network", "pod")),
+        graph("Data, p99", "By the recording rule, over 10 minutes.",
+              target(f"namespace_workload_leg:podrtt_tcp_rtt_seconds:p99_10m{{{recorded}}}", "{{leg}}")),
+        graph("Response, p99", "By the recording rule, over 10 minutes.",
+              target(f"namespace_workload_leg:podrtt_tcp_response_seconds:p99_10m{{{recorded}}}", "{{leg}}")),
+        row("Pods"),
+        by_pod("Response by pod, p99, network leg", "What each pod waits for the services that it calls.", 0.99,
+               KINDS["response"].family, "network"),
+        by_pod("Response by pod, p99, pod leg", "What callers of each pod wait for it: one that is slower than its siblings.", 0.99,
+               KINDS["response"].family, "pod"),
+        by_pod("Data by pod, p99, network leg", "From data to its acknowledgement.", 0.99, RTT, "network"),
+        by_pod("Data by pod, p99, pod leg", "From data to the acknowledgement by the pod's kernel or application.", 0.99, RTT, "pod"),
+        *(graph(f"Packets sent again by pod, {leg} leg", "In a second.",
+                target(sum_of_pods("resent_packets", leg, "namespace, pod"), "{{pod}}"), unit="cps", logarithmic=False, links=to_pod)
+          for leg in ("network", "pod")),
+        *(graph(f"Connects, {leg} leg", "In a second: begun, answered, refused.",
+                target(sum_of_pods("connects", leg, "result"), "{{result}}"), unit="cps", logarithmic=False)
+          for leg in ("network", "pod")),
+    ])
+
+
 def where_the_time_goes(prefix, where, of, **more):
     """The waits of an application side by side, and the path itself."""
     return graph(f"Waits, p99, {of}", "What a request is made of: DNS, connect and response; a recovery is within a response. "
@@ -331,7 +383,7 @@ def podrtt():
         return target(f"sum by ({by}) (rate(podrtt_{family}{{{NODES}}}[$__rate_interval]))", f"{{{{{by}}}}}")
 
     def by_node(expression):
-        return target(expression, "{{instance}}")
+        return target(expression, "{{node}}")
 
     return dashboard("podrtt", "What podrtt costs, and what it does not see.", ["node"], [
         stat("Versions", "Of podrttd, on how many nodes each.", f"count by (version) (podrtt_build_info{{{NODES}}})",
@@ -361,10 +413,10 @@ def podrtt():
                      f"sum by (program) (rate(podrtt_bpf_program_runs_total{{{NODES}}}[$__rate_interval]))", "{{program}}"),
               logarithmic=False),
         graph("CPU time of podrttd", "Of one core.",
-              by_node(f"rate(process_cpu_seconds_total{{{NODES}}}[$__rate_interval]) and on (instance) podrtt_build_info"),
+              by_node(f"rate(process_cpu_seconds_total{{{NODES}}}[$__rate_interval]) and on (cluster, node) podrtt_build_info"),
               unit="percentunit", logarithmic=False),
         graph("Memory of podrttd", "Resident, without the BPF maps.",
-              by_node(f"process_resident_memory_bytes{{{NODES}}} and on (instance) podrtt_build_info"), unit="bytes",
+              by_node(f"process_resident_memory_bytes{{{NODES}}} and on (cluster, node) podrtt_build_info"), unit="bytes",
               logarithmic=False),
         graph("Memory of the BPF maps", "As the kernel accounts for it; the same on every node.",
               target(f"max by (map) (podrtt_bpf_map_memory_bytes{{{NODES}}})", "{{map}}"), unit="bytes",
@@ -373,7 +425,7 @@ def podrtt():
               target(f"max by (map) (podrtt_bpf_map_entries{{{NODES}}} / podrtt_bpf_map_capacity)", "{{map}}"),
               unit="percentunit", logarithmic=False),
         graph("Scrapes", "How long they take.",
-              by_node(f"scrape_duration_seconds{{{NODES}}} and on (instance) podrtt_build_info"), logarithmic=False),
+              by_node(f"scrape_duration_seconds{{{NODES}}} and on (cluster, node) podrtt_build_info"), logarithmic=False),
     ])
 
 
@@ -381,7 +433,7 @@ def main():
     if sys.argv[1:] not in ([], ["--check"]):
         sys.exit(__doc__)
     stale = []
-    for name, make in (("cluster", cluster), ("namespace", namespace), ("pod", pod), ("podrtt", podrtt)):
+    for name, make in (("cluster", cluster), ("namespace", namespace), ("workload", workload), ("pod", pod), ("podrtt", podrtt)):
         path, text = HERE / f"{name}.json", json.dumps(make(), indent=2) + "\n"
         if not sys.argv[1:]:
             path.write_text(text, encoding="ascii")

@@ -103,3 +103,14 @@ affinity: # a virtual node has no pods of its own
 - {name: cni-cache, mountPath: /var/lib/cni/results, readOnly: true}
 - {name: netns, mountPath: /var/run/netns, mountPropagation: HostToContainer, readOnly: true}
 {{- end }}
+
+{{/* Rules and dashboards with another name for the label cluster: in selectors, after `by` and `on`, and in $labels. */}}
+{{- define "podrtt.clusterLabel" -}}
+{{- $text := .text -}}
+{{- if ne .label "cluster" -}}
+{{- $text = regexReplaceAll "([(,] ?)cluster(=~|[,)])" $text (printf "${1}%s${2}" .label) -}}
+{{- $text = regexReplaceAll "([{])cluster(=~)" $text (printf "${1}%s${2}" .label) -}}
+{{- $text = $text | replace "$labels.cluster" (printf "$labels.%s" .label) -}}
+{{- end -}}
+{{- $text -}}
+{{- end }}
