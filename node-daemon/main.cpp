@@ -48,7 +48,8 @@ int main(int argc, char **argv)
             log);
         break;
     case podrtt::Subcommand::top:
-        done = podrtt::top(pins, options->top, std::cout);
+        done = options->top.once ? podrtt::print_top(pins, options->top, std::cout)
+                                 : podrtt::show_top(pins, options->top);
         break;
     case podrtt::Subcommand::install:
         done = podrtt::install(options->install, std::cout);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/options.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -86,11 +88,12 @@ CLI::Option *add_duration(CLI::App &command, const std::string &name, Duration &
         ->default_str(format_duration(duration));
 }
 
-std::vector<std::string> form_names()
+template <typename Number, std::size_t count>
+std::vector<std::string> names_of(const Word<Number> (&words)[count])
 {
     std::vector<std::string> names;
-    names.reserve(std::size(forms));
-    for (const auto &[form, name] : forms)
+    names.reserve(count);
+    for (const auto &[number, name] : words)
         names.emplace_back(name);
     return names;
 }
@@ -237,7 +240,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->capture_default_str();
     run->add_flag("--icmp", options.run.icmp, "Measure ICMP echo (ping), too");
     run->add_flag("!--no-dns", options.run.dns, "Leave DNS queries and their answers alone");
-    add_choice(*run, "--attach", attach, form_names(),
+    add_choice(*run, "--attach", attach, names_of(forms),
                "auto, clsact or tcx (both on the host veth), or pod (inside the pod). auto moves a pod "
                "inside whose packets pass the host veth in one direction only");
     add_choice(*run, "--level", level, {"pod", "namespace"},
@@ -298,11 +301,26 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                         "Take the programs off all pods, too, and remove what is pinned: what was measured "
                         "is lost. The daemon must have ended");
 
-    CLI::App *top =
-        app.add_subcommand("top", "Show the latency of every pod, from the histograms in the kernel");
+    std::string top_leg = "both", order = "worst", output = "table";
+    std::chrono::seconds window{0};
+    CLI::App *top = app.add_subcommand(
+        "top", "Show what pods wait for, on the terminal: ? helps there; or once, as a table or JSON");
     add_duration(*top, "--interval", options.top.interval, "How long between two pictures", 1s, 3600s, 1s);
-    top->add_flag("--once", options.top.once, "Print one picture and end");
-    top->add_flag("--json", options.top.json, "Print JSON instead of a table; implies --once");
+    add_duration(*top, "--window", window,
+                 "Only what is measured within so long: on the terminal of the last 10s, if not said; "
+                 "once, from now "
+                 "on, if not said since each pod's beginning",
+                 0s, 3600s, 1s);
+    add_choice(*top, "--sort", order, names_of(orders),
+               "What comes first: the worst wait, or the largest of these");
+    top->add_option("--namespace", options.top.filter.name_space, "Only pods of this namespace");
+    top->add_option("--pod", options.top.filter.pod, "Only the pod of this name");
+    add_choice(*top, "--leg", top_leg, {"both", "network", "pod"}, "Only one leg");
+    top->add_option("--peer", options.top.filter.peer, "Only peers of this class");
+    top->add_flag("--once", options.top.once,
+                  "Print once and end, as is done where the output is no terminal");
+    add_choice(*top, "--output,-o", output, {"table", "json"}, "table, or json; implies --once");
+    top->add_flag("--json", options.top.json, "The same as --output json");
 
     CLI::App *stream =
         app.add_subcommand("stream", "Print every time as it is measured, a line of JSON each");
@@ -363,7 +381,13 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     options.run.series.pod_bounds = parse_bounds(pod_buckets);
     if (leg != "both")
         options.run.series.leg = std::ranges::find(legs, leg, &Leg::name)->leg;
-    options.top.once |= options.top.json;
+    if (window > 0s)
+        options.top.window = window;
+    options.top.order = std::ranges::find(orders, order, &Word<Order>::name)->number;
+    if (top_leg != "both")
+        options.top.filter.leg = std::ranges::find(legs, top_leg, &Leg::name)->leg;
+    options.top.json |= output == "json";
+    options.top.once |= options.top.json || top->count("--output") > 0 || !isatty(STDOUT_FILENO);
     options.run.peers = default_peers();
     for (const auto &peer : peers)
         options.run.peers.push_back(*parse_peer(peer));

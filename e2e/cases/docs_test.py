@@ -65,11 +65,13 @@ class DocsTest(unittest.TestCase):
         self.assertEqual(told, self.served())
 
     def test_options_are_those_that_there_are(self):
-        told = set(re.findall(r"--[a-z][a-z.-]+", " ".join(cells[0] for cells in rows(read("docs/reference.md")))))
-        heads = re.findall(r"^  (-\S+)", run(BIN / "podrttd", "run", "--help"), re.MULTILINE)
-        there = set(re.findall(r"--[a-z][a-z.-]+", " ".join(heads)))
-        there |= {"--pin-path", "--config"}  # of podrttd itself
-        self.assertEqual(told, there - {"--help"})
+        reference = read("docs/reference.md")
+        for command, elsewhere in (("run", {"--pin-path", "--config"}), ("top", set())):
+            section = reference.split(f"## `podrttd {command}`\n")[1].split("\n## ")[0]
+            told = set(re.findall(r"--[a-z][a-z.-]+", " ".join(cells[0] for cells in rows(section))))
+            heads = re.findall(r"^  (-\S+)", run(BIN / "podrttd", command, "--help"), re.MULTILINE)
+            there = set(re.findall(r"--[a-z][a-z.-]+", " ".join(heads))) | elsewhere
+            self.assertEqual(told, there - {"--help"})
 
     def test_manual_and_completion_have_the_same_options_as_help(self):
         manual = run(BIN / "podrttd", "man").replace("\\-", "-")

@@ -18,6 +18,8 @@ SBOM = "usr/share/sbom/podrtt.spdx.json"
 
 
 MULTIARCH = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True, check=True).stdout.strip()
+TERMINALS = ("d/dumb", "l/linux", "s/screen", "s/screen-256color", "t/tmux", "t/tmux-256color", "v/vt100", "v/vt220", "x/xterm",
+             "x/xterm-256color")  # of podrttd top
 STATIC = ("libbpf.a", "libnl-3.a", "libnl-route-3.a", "libelf.a", "libz.a", "libc.a")  # of the plugin
 
 
@@ -87,11 +89,13 @@ def main():
     root = pathlib.Path(directory)
     needed = sorted(set().union(*map(libraries, executables)))
     # What the plugin is linked with for good is part of it, and so of the image.
-    packages = sorted({package_of(path) for path in needed} | {package_of(f"/usr/lib/{MULTIARCH}/{name}") for name in STATIC})
+    packages = sorted({package_of(path) for path in (*needed, f"/lib/terminfo/{TERMINALS[0]}")} | {package_of(f"/usr/lib/{MULTIARCH}/{name}") for name in STATIC})
     for executable in executables:
         copy(executable, root / "usr/bin" / pathlib.Path(executable).name)
     for path in needed:
         copy(path, root / path.lstrip("/"))
+    for name in TERMINALS:
+        copy(f"/lib/terminfo/{name}", root / "lib/terminfo" / name, 0o644)
     for name in packages:
         copy(f"/usr/share/doc/{name}/copyright", root / "usr/share/doc" / name / "copyright", 0o644)
         status = root / "var/lib/dpkg/status.d" / name

@@ -94,6 +94,16 @@ void print_text(const Status &status, std::ostream &out)
 
 } // namespace
 
+std::vector<PodStatus> find_pods(const Snapshot &snapshot, const Pins &pins)
+{
+    std::vector<PodStatus> pods;
+    auto attacher = attach::Attacher::open(pins);
+    for (const auto &[id, pod] : snapshot.pods)
+        if (has_interface(pod) && pod.deleted == 0)
+            pods.push_back(pod_status(pod, snapshot, attacher));
+    return pods;
+}
+
 Result<Status> Status::take(const Pins &pins, const InstallOptions &options)
 {
     auto maps = Maps::open(pins);
@@ -106,10 +116,7 @@ Result<Status> Status::take(const Pins &pins, const InstallOptions &options)
     Status status;
     status.daemon_runs = is_directory_locked(pins.directory());
     status.plugin = check_installation(options);
-    auto attacher = attach::Attacher::open(pins);
-    for (const auto &[id, pod] : snapshot->pods)
-        if (has_interface(pod) && pod.deleted == 0)
-            status.pods.push_back(pod_status(pod, *snapshot, attacher));
+    status.pods = find_pods(*snapshot, pins);
     status.maps = {{PODRTT_MAP_HISTOGRAMS, snapshot->histogram_entries, maps->histograms.capacity()},
                    {PODRTT_MAP_PODS, snapshot->pods.size(), maps->pods.capacity()},
                    {PODRTT_MAP_TOTALS, snapshot->total_entries, maps->totals.capacity()}};

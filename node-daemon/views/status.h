@@ -13,6 +13,7 @@
 #include "bpf/user/error.h"
 #include "bpf/user/kinds.h"
 #include "bpf/user/pins.h"
+#include "node-daemon/export/snapshot.h"
 #include "node-daemon/install/install.h"
 
 namespace podrtt
@@ -36,6 +37,9 @@ struct PodStatus {
     std::string reason;    // if not, or if that cannot be found out
     bool one_way = false;  // connections were met of which only one direction passes by
 };
+
+// Those of the snapshot that live.
+std::vector<PodStatus> find_pods(const Snapshot &snapshot, const Pins &pins);
 
 struct MapStatus {
     const char *name;

@@ -1,126 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/views/top.h"
 
-#include <fmt/format.h>
-#include <fmt/ostream.h>
-
-#include <algorithm>
-#include <array>
-#include <cctype>
-#include <cmath>
-#include <iterator>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
-#include <span>
 #include <thread>
+#include <utility>
 
 #include "bpf/user/histogram.h"
-#include "bpf/user/kinds.h"
-#include "node-daemon/export/snapshot.h"
+#include "node-daemon/views/status.h"
 
 namespace podrtt
 {
 namespace
 {
 
-// A row of the table: one leg of one pod, all its peers together.
-struct Row {
-    std::array<podrtt_histogram, std::size(kinds)> by_kind = {};
-};
+using Clock = Window::Clock;
 
-std::string duration(double seconds)
+void print_json(const Window::Series &series, const RowFilter &filter, std::ostream &out)
 {
-    if (std::isnan(seconds))
-        return "-";
-    if (seconds < 1e-3)
-        return fmt::format("{:.0f} µs", seconds * 1e6);
-    if (seconds < 1)
-        return fmt::format("{:.2f} ms", seconds * 1e3);
-    return fmt::format("{:.2f} s", seconds);
-}
-
-using Rows = std::map<std::pair<std::string, podrtt_leg>, Row>;
-
-// A kind that is switched off has no column.
-bool is_measured(const Rows &rows, const Kind &kind)
-{
-    return std::ranges::any_of(
-        rows, [&](const auto &row) { return sample_count(row.second.by_kind.at(kind.kind)) > 0; });
-}
-
-std::string heading(const Kind &kind)
-{
-    std::string text = kind.title;
-    std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::toupper(c); });
-    return text;
-}
-
-void print_table(const Snapshot &snapshot, std::ostream &out)
-{
-    Rows rows;
-    for (const auto &[key, histogram] : snapshot.pod_series)
-        add(rows[{key.name_space + "/" + key.pod, key.leg}].by_kind.at(key.kind), histogram);
-
-    // The first kind in full, of the others the median.
-    constexpr const char *first_columns = "{:<44} {:<8} {:>9} {:>10} {:>10} {:>10}";
-    constexpr const char *column = " {:>10}";
-    fmt::print(out, first_columns, "POD", "LEG", "SAMPLES", "P50", "P90", "P99");
-    for (const Kind &kind : std::span(kinds).subspan(1))
-        if (is_measured(rows, kind))
-            fmt::print(out, column, heading(kind));
-    out << '\n';
-    for (const auto &[name, row] : rows) {
-        const auto &main = row.by_kind.front();
-        fmt::print(out, first_columns, name.first, leg_of(name.second).name, sample_count(main),
-                   duration(quantile(main, 0.5)), duration(quantile(main, 0.9)),
-                   duration(quantile(main, 0.99)));
-        for (const Kind &kind : std::span(kinds).subspan(1))
-            if (is_measured(rows, kind))
-                fmt::print(out, column, duration(quantile(row.by_kind.at(kind.kind), 0.5)));
-        out << '\n';
+    auto list = nlohmann::ordered_json::array();
+    for (const auto &[key, histogram] : series) {
+        const Kind *kind = find_kind(key.kind);
+        if (!kind || (filter.leg && key.leg != *filter.leg) ||
+            (!filter.peer.empty() && key.peer != filter.peer) ||
+            (!filter.name_space.empty() && key.name_space != filter.name_space) ||
+            (!filter.pod.empty() && key.pod != filter.pod))
+            continue;
+        list.push_back({{"namespace", key.name_space},
+                        {"pod", key.pod},
+                        {"leg", leg_of(key.leg).name},
+                        {"peer", key.peer},
+                        {"kind", kind->name},
+                        {"samples", sample_count(histogram)},
+                        {"sum_seconds", static_cast<double>(histogram.sum) * 1e-9},
+                        {"p50_seconds", quantile(histogram, 0.5)},
+                        {"p90_seconds", quantile(histogram, 0.9)},
+                        {"p99_seconds", quantile(histogram, 0.99)}});
     }
+    out << list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
-void print_json(const Snapshot &snapshot, std::ostream &out)
+// Lines of what was measured in a window, or since the beginning.
+void print_table(const Window::Series &series, const PodStates &pods, const TopOptions &options,
+                 std::ostream &out)
 {
-    auto series = nlohmann::ordered_json::array();
-    for (const auto &[key, histogram] : snapshot.pod_series)
-        series.push_back({{"namespace", key.name_space},
-                          {"pod", key.pod},
-                          {"leg", leg_of(key.leg).name},
-                          {"peer", key.peer},
-                          {"kind", kind_of(key.kind).name},
-                          {"samples", sample_count(histogram)},
-                          {"sum_seconds", static_cast<double>(histogram.sum) * 1e-9},
-                          {"p50_seconds", quantile(histogram, 0.5)},
-                          {"p90_seconds", quantile(histogram, 0.9)},
-                          {"p99_seconds", quantile(histogram, 0.99)}});
-    out << series.dump(2) << '\n';
+    const auto rows = make_rows(series, pods, options.filter, options.order);
+    const TableLayout layout(rows, std::nullopt);
+    out << layout.heading() << '\n';
+    for (const auto &row : rows)
+        out << layout.line(row) << '\n';
 }
 
 } // namespace
 
-Result<void> top(const Pins &pins, const TopOptions &options, std::ostream &out)
+Result<TopLook> look(const Maps &maps, const Pins &pins)
+{
+    auto snapshot = Snapshot::take(maps);
+    if (!snapshot)
+        return std::unexpected(snapshot.error());
+    TopLook found;
+    for (const auto &pod : find_pods(*snapshot, pins)) {
+        auto &why = found.pods[{pod.name_space, pod.pod}];
+        if (!pod.attached)
+            why = "not measured: " + pod.reason;
+    }
+    found.series = std::move(snapshot->pod_series);
+    for (const auto &[key, histogram] : found.series)
+        found.peers.insert(key.peer);
+    found.series.merge(snapshot->pod_counts);
+    return found;
+}
+
+Result<void> print_top(const Pins &pins, const TopOptions &options, std::ostream &out)
 {
     auto maps = Maps::open(pins);
     if (!maps)
         return std::unexpected(maps.error());
-    for (;;) {
-        auto snapshot = Snapshot::take(*maps);
-        if (!snapshot)
-            return std::unexpected(snapshot.error());
-        if (!options.once)
-            out << "\033[H\033[2J"; // to the top left, and clear
-        if (options.json)
-            print_json(*snapshot, out);
-        else
-            print_table(*snapshot, out);
-        out.flush();
-        if (options.once || !out)
-            return {};
-        std::this_thread::sleep_for(options.interval);
+    auto found = look(*maps, pins);
+    if (found && options.window) {
+        Window window(*options.window);
+        window.add(std::move(found->series), Clock::now());
+        std::this_thread::sleep_for(*options.window);
+        found = look(*maps, pins);
+        if (found) {
+            window.add(std::move(found->series), Clock::now());
+            found->series = window.recent(*options.window);
+        }
     }
+    if (!found)
+        return std::unexpected(found.error());
+    if (options.json)
+        print_json(found->series, options.filter, out);
+    else
+        print_table(found->series, found->pods, options, out);
+    return {};
 }
 
 } // namespace podrtt
