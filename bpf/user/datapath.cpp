@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "bpf/flow.h"
@@ -40,10 +41,27 @@ int keep_log(libbpf_print_level level, const char *format, va_list arguments)
     return length;
 }
 
+// The line of libbpf's that names a pinned map which is not what the programs take it for; empty if there
+// is none.
+std::string named_map()
+{
+    const auto found = libbpf_log.find("pinned map");
+    if (found == std::string::npos)
+        return "";
+    constexpr std::string_view prefix = "libbpf: ";
+    std::size_t begin = libbpf_log.rfind('\n', found) + 1; // 0 if it is the first
+    if (libbpf_log.compare(begin, prefix.size(), prefix) == 0)
+        begin += prefix.size();
+    return libbpf_log.substr(begin, libbpf_log.find('\n', begin) - begin);
+}
+
 std::unexpected<Error> libbpf_failure(std::string operation, std::string object, int error)
 {
+    std::string reason = std::strerror(error);
+    if (const auto map = named_map(); !map.empty())
+        reason += ", " + map;
     return std::unexpected(
-        Error{std::move(operation), std::move(object), error, std::strerror(error), libbpf_log});
+        Error{std::move(operation), std::move(object), error, std::move(reason), libbpf_log});
 }
 
 Result<void> make_directory(const std::filesystem::path &path)

@@ -77,6 +77,7 @@ affinity: # a virtual node has no pods of its own
       nodeSelectorTerms:
         - matchExpressions:
             - {key: type, operator: NotIn, values: [virtual-kubelet]}
+            - {key: kubernetes.io/arch, operator: In, values: [{{ join ", " .Values.image.architectures }}]} # the image's
             {{- with (include "podrtt.profile" . | fromYaml).nodeLabel }}
             - {key: {{ . }}, operator: Exists}
             {{- end }}
