@@ -64,6 +64,10 @@ Result<void> read_key(gnutls_certificate_credentials_t credentials, const TlsCon
 
 Result<void> read_authority(gnutls_certificate_credentials_t credentials, const TlsConfig &tls)
 {
+    if (tls.client_ca.empty()) { // there may be none
+        gnutls_certificate_set_x509_system_trust(credentials);
+        return {};
+    }
     auto authority = read_pem(tls.client_ca);
     if (!authority)
         return std::unexpected(authority.error());
@@ -74,6 +78,12 @@ Result<void> read_authority(gnutls_certificate_credentials_t credentials, const 
         return failure("read", name_of(tls.client_ca, "client_ca"),
                        count < 0 ? gnutls_strerror(count) : "there is no certificate in it");
     return {};
+}
+
+bool verifies(const TlsConfig &tls)
+{
+    return tls.client_auth == ClientAuth::verify_if_given ||
+           tls.client_auth == ClientAuth::require_and_verify;
 }
 
 // A name as the configuration writes it, of which an address is bytes in the certificate.
@@ -121,7 +131,7 @@ Result<TlsCredentials> read_tls_credentials(const TlsConfig &tls)
     TlsCredentials credentials(allocated, gnutls_certificate_free_credentials);
     if (auto read = read_key(credentials.get(), tls); !read)
         return std::unexpected(read.error());
-    if (!tls.client_ca.empty())
+    if (verifies(tls))
         if (auto read = read_authority(credentials.get(), tls); !read)
             return std::unexpected(read.error());
     return credentials;

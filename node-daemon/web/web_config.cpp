@@ -280,16 +280,12 @@ std::optional<TlsConfig> read_tls(Reader &reader, const YAML::Node &node)
     check_pem(reader, tls.certificate, "cert");
     check_pem(reader, tls.key, "key");
     check_pem(reader, tls.client_ca, "client_ca");
-    const bool verifies =
-        tls.client_auth == ClientAuth::verify_if_given || tls.client_auth == ClientAuth::require_and_verify;
     const bool requires_one =
         tls.client_auth == ClientAuth::require_any || tls.client_auth == ClientAuth::require_and_verify;
     if (node.IsNull() || (node.IsMap() && node.size() == 0))
         return std::nullopt;
     if (tls.certificate.empty() || tls.key.empty())
         reader.add_mistake("\"tls_server_config\" needs cert_file and key_file");
-    if (verifies && tls.client_ca.empty())
-        reader.add_mistake("\"client_auth_type\": to verify certificates takes a client_ca_file");
     if (tls.client_auth == ClientAuth::none && !tls.client_ca.empty())
         reader.add_mistake("\"client_ca_file\" has no use without a client_auth_type such as "
                            "RequireAndVerifyClientCert");

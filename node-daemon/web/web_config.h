@@ -32,7 +32,7 @@ struct Pem {
 struct TlsConfig {
     Pem certificate; // the chain included
     Pem key;
-    Pem client_ca; // of who signs clients' certificates
+    Pem client_ca; // of who signs clients' certificates; none: whom the system believes
     ClientAuth client_auth = ClientAuth::none;
     std::vector<std::string> client_names; // of which a certificate must have one; none: any will do
     std::string priorities; // versions, ciphers and curves, as gnutls_priority_init(3) has them
