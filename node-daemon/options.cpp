@@ -250,6 +250,10 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     run->add_flag("!--no-node-peer", options.run.node_peer,
                   "No peer class \"node\" for the node's own addresses, from which probes come");
     run->add_flag("--no-peers", no_peers, "Sum peer classes up on /metrics, without the label peer");
+    run->add_flag(
+        "--created-timestamps", options.run.series.created,
+        "Say on /metrics when the histograms and counts of each pod began, to who asks for OpenMetrics "
+        "(one more sample for each) or protocol buffers");
     run->add_option(
            "--max-pods", options.run.series.max_pods,
            "Pods with series of their own; later ones are summed up as ~other in each namespace. 0: "

@@ -51,14 +51,34 @@ Labels series_labels(const SeriesKey &key)
     return labels;
 }
 
+// When a pod came up, by the name that its series have: seconds since 1970.
+using CreatedTimes = std::map<PodName, double>;
+
+CreatedTimes created_times(const Snapshot &snapshot)
+{
+    CreatedTimes times;
+    for (const auto &[id, pod] : snapshot.pods) {
+        const double created = static_cast<double>(pod.created) * 1e-9;
+        auto &time = times.try_emplace({pod.name_space, shown_name(pod)}, created).first->second;
+        time = std::min(time, created);
+    }
+    return times;
+}
+
+std::optional<double> find_time(const CreatedTimes &times, const SeriesKey &key)
+{
+    const auto found = times.find({key.name_space, key.pod});
+    return found == times.end() ? std::nullopt : std::optional(found->second);
+}
+
 HistogramFamily histogram_family(std::string name, std::string help, podrtt_kind kind,
                                  const std::map<SeriesKey, podrtt_histogram> &series,
-                                 const Bounds &bounds = all_bounds())
+                                 const Bounds &bounds = all_bounds(), const CreatedTimes &times = {})
 {
     HistogramFamily family = {std::move(name), std::move(help), {}, &bounds};
     for (const auto &[key, histogram] : series)
         if (key.kind == kind)
-            family.series.push_back({series_labels(key), &histogram});
+            family.series.push_back({series_labels(key), &histogram, find_time(times, key)});
     return family;
 }
 
@@ -123,6 +143,18 @@ MetricFamily count_family(std::string name, std::string help, const Count &count
         }
     }
     return family;
+}
+
+// Of a family whose first labels are namespace and pod.
+Exposition::Created created_of(const MetricFamily &family, const CreatedTimes &times)
+{
+    Exposition::Created created;
+    created.reserve(family.metric.size());
+    for (const auto &metric : family.metric) {
+        const auto found = times.find({metric.label.at(0).value, metric.label.at(1).value});
+        created.push_back(found == times.end() ? std::nullopt : std::optional(found->second));
+    }
+    return created;
 }
 
 // One row a pod; of several interfaces the one that is not measured.
@@ -269,25 +301,28 @@ void Collector::collect(Exposition &exposition) const
     auto snapshot = Snapshot::take(maps_, options);
     std::vector<MetricFamily> families;
     if (snapshot) {
+        const auto times = options.created ? created_times(*snapshot) : CreatedTimes();
         for (const Kind &kind : kinds) {
             const std::string suffix = std::string(kind.metric) + "_seconds";
             if (options.has_pods_of(kind.kind))
                 exposition.add(histogram_family("podrtt_" + suffix, kind.help, kind.kind,
-                                                snapshot->pod_series, options.pod_bounds));
+                                                snapshot->pod_series, options.pod_bounds, times));
             exposition.add(histogram_family("podrtt_namespace_" + suffix,
                                             std::string(kind.help) + " Includes pods that are gone.",
                                             kind.kind, snapshot->namespace_series));
         }
         for (const Count &count : counts) {
             const std::string suffix = std::string(count.metric) + "_total";
-            families.push_back(
-                count_family("podrtt_pod_" + suffix, count.help, count, snapshot->pod_counts));
+            const auto family =
+                count_family("podrtt_pod_" + suffix, count.help, count, snapshot->pod_counts);
+            exposition.add(family, created_of(family, times));
             families.push_back(count_family("podrtt_namespace_" + suffix,
                                             std::string(count.help) + " Includes pods that are gone.",
                                             count, snapshot->namespace_counts));
         }
         families.push_back(pod_info(*snapshot));
-        families.push_back(pod_flows(*snapshot));
+        const auto flows = pod_flows(*snapshot);
+        exposition.add(flows, created_of(flows, times));
         families.push_back(pod_attached(*snapshot, attach_states_.all()));
         add_map_families(maps_, *snapshot, families);
     } else {

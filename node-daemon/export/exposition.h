@@ -5,6 +5,7 @@
 
 #include <prometheus/metric_family.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,7 +23,8 @@ using Labels = std::vector<prometheus::ClientMetric::Label>;
 struct HistogramFamily {
     struct Series {
         Labels labels;
-        const podrtt_histogram *histogram; // not owned
+        const podrtt_histogram *histogram;            // not owned
+        std::optional<double> created = std::nullopt; // seconds since 1970; nothing: nobody knows, or asks
     };
 
     std::string name;
@@ -37,8 +39,13 @@ class Exposition
 public:
     virtual ~Exposition() = default;
 
+    // When a metric of a family began, in the same order; none: nobody knows, or asks.
+    using Created = std::vector<std::optional<double>>;
+
     virtual void add(const HistogramFamily &family) = 0;
-    virtual void add(const prometheus::MetricFamily &family) = 0; // no histograms
+    virtual void add(const prometheus::MetricFamily &family, const Created &created) = 0; // no histograms
+    void add(const prometheus::MetricFamily &family) { add(family, {}); }
+    virtual void finish() {} // all families are there
 
     virtual const char *content_type() const = 0;
     std::vector<std::string> take_parts() { return std::move(parts_); }
@@ -54,9 +61,25 @@ prometheus::ClientMetric::Histogram classic_histogram(const podrtt_histogram &hi
 class TextExposition : public Exposition
 {
 public:
+    using Exposition::add;
     void add(const HistogramFamily &family) override;
-    void add(const prometheus::MetricFamily &family) override;
+    void add(const prometheus::MetricFamily &family, const Created &created) override;
     const char *content_type() const override { return "text/plain; version=0.0.4; charset=utf-8"; }
+};
+
+// OpenMetrics 1.0: the same text but for the names of counters, the end, and, where it is known, when a
+// metric began.
+class OpenMetricsExposition : public TextExposition
+{
+public:
+    using Exposition::add;
+    void add(const HistogramFamily &family) override;
+    void add(const prometheus::MetricFamily &family, const Created &created) override;
+    void finish() override { parts_.emplace_back("# EOF\n"); }
+    const char *content_type() const override
+    {
+        return "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    }
 };
 
 // Protocol buffers (io.prometheus.client, delimited), with native histograms that hold exactly
@@ -64,8 +87,9 @@ public:
 class ProtobufExposition : public Exposition
 {
 public:
+    using Exposition::add;
     void add(const HistogramFamily &family) override;
-    void add(const prometheus::MetricFamily &family) override;
+    void add(const prometheus::MetricFamily &family, const Created &created) override;
     const char *content_type() const override
     {
         return "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
@@ -73,8 +97,9 @@ public:
     }
 };
 
-// Whether a scraper that sends this Accept header (RFC 9110, 12.5.1) would rather have protocol
-// buffers than text.
-bool prefers_protobuf(std::string_view accept);
+enum class Form { text, openmetrics, protobuf };
+
+// What a scraper that sends this Accept header (RFC 9110, 12.5.1) would rather have.
+Form preferred_form(std::string_view accept);
 
 } // namespace podrtt

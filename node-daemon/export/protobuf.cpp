@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "export/metrics.pb.h"
-#include "node-daemon/export/accept.h"
 #include "node-daemon/export/exposition.h"
 
 namespace podrtt
@@ -71,6 +70,12 @@ void add_classic(pb::Histogram &both, const podrtt_histogram &histogram, const B
     }
 }
 
+void set_time(pb::Timestamp &time, double seconds)
+{
+    time.set_seconds(static_cast<std::int64_t>(seconds));
+    time.set_nanos(static_cast<std::int32_t>((seconds - std::floor(seconds)) * 1e9));
+}
+
 // The message behind its length.
 std::string delimited(const pb::MetricFamily &family)
 {
@@ -93,16 +98,18 @@ void ProtobufExposition::add(const HistogramFamily &family)
     message.set_name(family.name);
     message.set_help(family.help);
     message.set_type(pb::HISTOGRAM);
-    for (const auto &[labels, histogram] : family.series) {
+    for (const auto &[labels, histogram, created] : family.series) {
         auto &metric = *message.add_metric();
         add_labels(metric, labels);
         add_classic(*metric.mutable_histogram(), *histogram, *family.bounds);
         add_native(*metric.mutable_histogram(), *histogram);
+        if (created)
+            set_time(*metric.mutable_histogram()->mutable_created_timestamp(), *created);
     }
     parts_.push_back(delimited(message));
 }
 
-void ProtobufExposition::add(const prometheus::MetricFamily &family)
+void ProtobufExposition::add(const prometheus::MetricFamily &family, const Created &created)
 {
     if (family.metric.empty())
         return;
@@ -111,29 +118,18 @@ void ProtobufExposition::add(const prometheus::MetricFamily &family)
     message.set_help(family.help);
     const bool counter = family.type == prometheus::MetricType::Counter;
     message.set_type(counter ? pb::COUNTER : pb::GAUGE);
-    for (const auto &from : family.metric) {
+    for (std::size_t i = 0; i < family.metric.size(); i++) {
+        const auto &from = family.metric[i];
         auto &metric = *message.add_metric();
         add_labels(metric, from.label);
         if (counter)
             metric.mutable_counter()->set_value(from.counter.value);
-        else
+        if (counter && i < created.size() && created[i])
+            set_time(*metric.mutable_counter()->mutable_created_timestamp(), *created[i]);
+        if (!counter)
             metric.mutable_gauge()->set_value(from.gauge.value);
     }
     parts_.push_back(delimited(message));
-}
-
-bool prefers_protobuf(std::string_view accept)
-{
-    double protobuf = 0, text = 0;
-    for_each_accepted(accept, [&](std::string_view element, double quality) {
-        if (element.find("application/vnd.google.protobuf") != std::string_view::npos &&
-            element.find("proto=io.prometheus.client.MetricFamily") != std::string_view::npos &&
-            element.find("encoding=delimited") != std::string_view::npos)
-            protobuf = std::max(protobuf, quality);
-        else if (element.find("text/plain") != std::string_view::npos)
-            text = std::max(text, quality);
-    });
-    return protobuf > 0 && protobuf >= text;
 }
 
 } // namespace podrtt

@@ -33,6 +33,7 @@ struct SeriesOptions {
     std::optional<podrtt_leg> leg = std::nullopt; // only this one
     bool peers = true;                            // else peer classes are summed up, without a label
     unsigned max_pods = 0;                        // pods with series of their own; 0: all
+    bool created = false;                         // when single pods' histograms and counts began
     // Of single pods; namespaces have them all.
     std::optional<std::vector<podrtt_kind>> pod_kinds = std::nullopt; // only these
     Bounds pod_bounds = all_bounds();

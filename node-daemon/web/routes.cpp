@@ -43,6 +43,7 @@ Answer make_metrics(const Collector &collector)
 {
     Form exposition;
     collector.collect(exposition);
+    exposition.finish();
     return {exposition.content_type(), exposition.take_parts()};
 }
 
@@ -105,15 +106,22 @@ Reply Routes::handle(const Request &request)
 
 void Routes::forget_old_answers()
 {
-    for (Shared *shared : {&text_, &protobuf_, &pods_})
+    for (Shared *shared : {&text_, &openmetrics_, &protobuf_, &pods_})
         if (shared->plain.forget_old(Answer::Clock::now()))
             shared->compressed.forget();
 }
 
 Reply Routes::scrape(const Request &request)
 {
-    if (prefers_protobuf(request.accept))
+    switch (preferred_form(request.accept)) {
+    case Form::protobuf:
         return share(protobuf_, request, [this] { return make_metrics<ProtobufExposition>(collector_); });
+    case Form::openmetrics:
+        return share(openmetrics_, request,
+                     [this] { return make_metrics<OpenMetricsExposition>(collector_); });
+    case Form::text:
+        break;
+    }
     return share(text_, request, [this] { return make_metrics<TextExposition>(collector_); });
 }
 

@@ -61,6 +61,7 @@ private:
     static Reply share(Shared &shared, const Request &request, const Make &make);
 
     Shared text_;
+    Shared openmetrics_;
     Shared protobuf_;
     Shared pods_;
 };

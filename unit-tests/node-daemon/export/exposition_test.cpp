@@ -84,6 +84,41 @@ TEST(NativeHistogram, HasTheClassicBucketsBesideIt)
     EXPECT_EQ(both.bucket(6).cumulative_count(), 3u);
 }
 
+TEST(OpenMetrics, CallsCountersByTheirNameAndSaysWhenTheyBegan)
+{
+    prometheus::MetricFamily family = {"x_total", "Of x.", prometheus::MetricType::Counter, {}};
+    family.metric.resize(2);
+    family.metric[0].label = {{"pod", "a"}, {"text", "}"}};
+    family.metric[0].counter.value = 3;
+    family.metric[1].label = {{"pod", "b"}};
+    OpenMetricsExposition exposition;
+    exposition.add(family, {1.5, std::nullopt});
+    family.metric.resize(1);
+    exposition.add(family);
+    exposition.finish();
+    const auto parts = exposition.take_parts();
+    ASSERT_EQ(parts.size(), 3u);
+    EXPECT_EQ(parts[0], "# HELP x Of x.\n# TYPE x counter\n"
+                        "x_total{pod=\"a\",text=\"}\"} 3\nx_created{pod=\"a\",text=\"}\"} 1.500\n"
+                        "x_total{pod=\"b\"} 0\n");
+    EXPECT_EQ(parts[1], "# HELP x Of x.\n# TYPE x counter\nx_total{pod=\"a\",text=\"}\"} 3\n");
+    EXPECT_EQ(parts[2], "# EOF\n");
+}
+
+TEST(OpenMetrics, SaysWhenAHistogramBegan)
+{
+    podrtt_histogram histogram = {};
+    histogram.bucket[80] = 2;
+    const Bounds bounds = {-10};
+    HistogramFamily family = {"y_seconds", "Of y.", {{{{"pod", "a"}}, &histogram, 1700000000.25}}, &bounds};
+    OpenMetricsExposition exposition;
+    exposition.add(family);
+    EXPECT_EQ(exposition.take_parts().at(0),
+              "# HELP y_seconds Of y.\n# TYPE y_seconds histogram\ny_seconds_count{pod=\"a\"} 2\n"
+              "y_seconds_sum{pod=\"a\"} 0\ny_seconds_bucket{pod=\"a\",le=\"0.0009765625\"} 2\n"
+              "y_seconds_bucket{pod=\"a\",le=\"+Inf\"} 2\ny_seconds_created{pod=\"a\"} 1700000000.250\n");
+}
+
 TEST(Accept, IsReadAsScrapersSendIt)
 {
     const char *native =
@@ -91,15 +126,18 @@ TEST(Accept, IsReadAsScrapersSendIt)
         "delimited,application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5,*/*;q=0.1";
     const char *plain =
         "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-    EXPECT_TRUE(prefers_protobuf(native));
-    EXPECT_FALSE(prefers_protobuf(plain));
-    EXPECT_FALSE(prefers_protobuf(""));
-    EXPECT_FALSE(prefers_protobuf("*/*"));
-    EXPECT_FALSE(prefers_protobuf("application/vnd.google.protobuf;proto=other;encoding=delimited"));
-    EXPECT_FALSE(prefers_protobuf("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
-                                  "encoding=delimited;q=0.2,text/plain;q=0.9"));
-    EXPECT_FALSE(prefers_protobuf("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
-                                  "encoding=delimited;q=x"));
+    EXPECT_EQ(preferred_form(native), Form::protobuf);
+    EXPECT_EQ(preferred_form(plain), Form::openmetrics);
+    EXPECT_EQ(preferred_form("text/plain,application/openmetrics-text;q=0.9"), Form::text);
+    EXPECT_EQ(preferred_form(""), Form::text);
+    EXPECT_EQ(preferred_form("*/*"), Form::text);
+    EXPECT_EQ(preferred_form("application/vnd.google.protobuf;proto=other;encoding=delimited"), Form::text);
+    EXPECT_EQ(preferred_form("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                             "encoding=delimited;q=0.2,text/plain;q=0.9"),
+              Form::text);
+    EXPECT_EQ(preferred_form("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                             "encoding=delimited;q=x"),
+              Form::text);
 }
 
 } // namespace
