@@ -74,7 +74,7 @@ int main(int argc, char **argv)
         break;
     case podrtt::Subcommand::stream:
         if (auto termination = podrtt::take_signals({SIGTERM, SIGINT}))
-            done = podrtt::stream(pins, options->stream, *termination, std::cout);
+            done = podrtt::stream(pins, options->stream, *termination, std::cout, std::cerr);
         else
             done = std::unexpected(termination.error());
         break;

@@ -326,10 +326,34 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     add_choice(*top, "--output,-o", output, {"table", "json"}, "table, or json; implies --once");
     top->add_flag("--json", options.top.json, "The same as --output json");
 
-    CLI::App *stream =
-        app.add_subcommand("stream", "Print every time as it is measured, a line of JSON each");
-    stream->add_option("--namespace", options.stream.name_space, "Only of pods in this namespace");
-    stream->add_option("--pod", options.stream.pod, "Only of the pod of this name");
+    std::string event_format = "jsonl", event_leg = "both", event_cidr;
+    std::vector<std::string> event_kinds;
+    EventFilter &filter = options.stream.filter;
+    CLI::App *stream = app.add_subcommand("stream", "Print every time as it is measured, a line each");
+    add_choice(
+        *stream, "--format,-F", event_format, names_of(event_formats),
+        "As ePPing has them: standard, for people; ppviz; json, one list; jsonl, an object in each line");
+    stream->add_option("--namespace", filter.name_space, "Only of pods in this namespace");
+    stream->add_option("--pod", filter.pod, "Only of the pod of this name");
+    add_choice(*stream, "--leg", event_leg, {"both", "network", "pod"}, "Only one leg");
+    stream->add_option("--kind", event_kinds, "Only what is timed so, by commas")
+        ->delimiter(',')
+        ->check(CLI::IsMember(kind_names()));
+    stream->add_option("--peer", filter.peer, "Only peers of this class");
+    stream->add_option("--cidr", event_cidr, "Only peers in this network")
+        ->type_name("CIDR")
+        ->check([](const std::string &text) {
+            const auto prefix = parse_peer("cidr=" + text);
+            return prefix ? "" : prefix.error().message();
+        });
+    stream->add_option("--port", filter.port, "Only connections of which one end has this port")
+        ->check(CLI::Range(1, 65535));
+    add_duration(*stream, "--slower-than", filter.slower_than, "Only times longer than this", 0ns,
+                 std::chrono::nanoseconds(64s), std::chrono::nanoseconds(0ns));
+    stream->add_option("--count", options.stream.count, "End after so many lines");
+    add_duration(*stream, "--duration", options.stream.duration, "End after so long", 0s, week, 1s);
+    stream->add_option("--rate", options.stream.rate,
+                       "Lines a second at most; says how many were left out");
 
     CLI::App *status = app.add_subcommand("status", "Show what podrtt does on this node");
     add_directory_options(*status, options.status.installation);
@@ -388,6 +412,13 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     if (window > 0s)
         options.top.window = window;
     options.top.order = std::ranges::find(orders, order, &Word<Order>::name)->number;
+    options.stream.format =
+        std::ranges::find(event_formats, event_format, &Word<EventFormat>::name)->number;
+    if (event_leg != "both")
+        filter.leg = std::ranges::find(legs, event_leg, &Leg::name)->leg;
+    filter.kinds = parse_kinds(event_kinds).value_or(std::vector<podrtt_kind>());
+    if (!event_cidr.empty())
+        filter.cidr = parse_peer("cidr=" + event_cidr)->key;
     if (top_leg != "both")
         options.top.filter.leg = std::ranges::find(legs, top_leg, &Leg::name)->leg;
     options.top.json |= output == "json";

@@ -66,7 +66,7 @@ class DocsTest(unittest.TestCase):
 
     def test_options_are_those_that_there_are(self):
         reference = read("docs/reference.md")
-        for command, elsewhere in (("run", {"--pin-path", "--config"}), ("top", set())):
+        for command, elsewhere in (("run", {"--pin-path", "--config"}), ("top", set()), ("stream", set())):
             section = reference.split(f"## `podrttd {command}`\n")[1].split("\n## ")[0]
             told = set(re.findall(r"--[a-z][a-z.-]+", " ".join(cells[0] for cells in rows(section))))
             heads = re.findall(r"^  (-\S+)", run(BIN / "podrttd", command, "--help"), re.MULTILINE)

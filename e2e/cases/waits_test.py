@@ -164,7 +164,7 @@ class LostPackets(unittest.TestCase):
         segments = Segments()
         events = Stream.events(pod, "recovery")
         for event in events:
-            sender = (event["src_ip"], event["src_port"], event["dest_ip"], event["dest_port"])
+            sender = (event["dest_ip"], event["dest_port"], event["src_ip"], event["src_port"])
             starts = segments.first_sendings(sender, event["ack"], event["timestamp"] + LATER)
             # What no slot has watched is known to a jiffy.
             apart = min((abs(event["timestamp"] - event["rtt"] - start) for start in starts.values()), default=9)
@@ -233,7 +233,7 @@ class Names(unittest.TestCase):
         with Capture(pod.host_veth), Stream():
             waits = [wait for address in (far.v4, far.v6) for name, count in
                      (("www", 30), ("slow", 5), ("failing", 3), ("lost", 2)) for wait in floats(pod, "resolve", address, name, count)]
-        mine = [(event["dest_port"], event["ack"], event["rtt"]) for event in Stream.events(pod, "dns")]
+        mine = [(event["src_port"], event["ack"], event["rtt"]) for event in Stream.events(pod, "dns")]
         self.assertEqual(len(mine), 80)
         self.assertEqual({port for port, _, _ in mine}, {53})
         times = [rtt for _, _, rtt in mine]

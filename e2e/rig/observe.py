@@ -49,13 +49,15 @@ class Stream:
 
     @staticmethod
     def events(pod, *kinds):
+        """With times in seconds."""
         with open(STREAM, encoding="ascii") as lines:
-            return [event for event in map(json.loads, lines) if event["pod"] == pod.name and event["kind"] in kinds]
+            return [event | {name: event[name] * 1e-9 for name in ("timestamp", "rtt", "min_rtt")}
+                    for event in map(json.loads, lines) if event["pod"] == pod.name and event["kind"] in kinds]
 
     @staticmethod
     def samples(pod):
         """Times of round trips, by (source, port, destination, port, number) of the ACK, with the kind."""
-        return {(e["dest_ip"], e["dest_port"], e["src_ip"], e["src_port"], e["ack"]): (e["rtt"], e["kind"])
+        return {(e["src_ip"], e["src_port"], e["dest_ip"], e["dest_port"], e["ack"]): (e["rtt"], e["kind"])
                 for e in Stream.events(pod, "data", "handshake")}
 
 

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/views/stream.h"
 
-#include <arpa/inet.h>
 #include <bpf/libbpf.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "bpf/user/handle.h"
-#include "bpf/user/kinds.h"
 #include "node-daemon/counts/lock.h"
+#include "node-daemon/counts/peer_classes.h"
 
 namespace podrtt
 {
 namespace
 {
 
+using Clock = std::chrono::steady_clock;
 using RingBuffer = Handle<ring_buffer, ring_buffer__free>;
 
 constexpr std::uint32_t setting = PODRTT_SETTING_EVENTS_UNTIL;
 constexpr std::uint64_t lease_ns = 3'000'000'000;
-constexpr int renew_ms = 1000;
+constexpr std::chrono::milliseconds renewal{1000};
 
 std::int64_t clock_now_ns(clockid_t clock)
 {
@@ -35,106 +35,130 @@ std::int64_t clock_now_ns(clockid_t clock)
     return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
 
-// Bytes of a v4-mapped or IPv6 address, in network byte order.
-std::string address_text(const __u8 (&address)[16])
+// Whether the first bits of an address are those of the prefix.
+bool is_in(const __u8 (&address)[16], const podrtt_peer_key &prefix)
 {
-    static constexpr std::array<__u8, 12> v4_mapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    std::array<char, INET6_ADDRSTRLEN> text;
-    if (std::memcmp(address, v4_mapped.data(), v4_mapped.size()) == 0)
-        inet_ntop(AF_INET, address + v4_mapped.size(), text.data(), text.size());
-    else
-        inet_ntop(AF_INET6, address, text.data(), text.size());
-    return text.data();
+    const unsigned bytes = prefix.prefix_len / 8, bits = prefix.prefix_len % 8;
+    if (std::memcmp(address, prefix.address, bytes) != 0)
+        return false;
+    return bits == 0 || (address[bytes] ^ prefix.address[bytes]) >> (8 - bits) == 0;
 }
 
 // What the ring buffer's callback works on.
-struct Reader {
-    const Maps &maps;
-    const StreamOptions &options;
-    std::ostream &out;
-    std::int64_t realtime_offset_ns;
-    std::map<std::uint32_t, podrtt_pod> pods;
-
-    // Cached until the next renewal: ids are given out again.
-    const podrtt_pod *find_pod(std::uint32_t id)
+class Printer
+{
+public:
+    Printer(const Maps &maps, const StreamOptions &options, std::ostream &out)
+        : maps_(maps), options_(options), out_(out),
+          realtime_offset_ns_(clock_now_ns(CLOCK_REALTIME) - clock_now_ns(CLOCK_MONOTONIC))
     {
-        auto known = pods.find(id);
-        if (known == pods.end()) {
-            auto pod = maps.pods.lookup(id);
-            if (!pod || !*pod)
-                return nullptr;
-            known = pods.emplace(id, **pod).first;
-        }
-        return &known->second;
-    }
-
-    bool is_wanted(const podrtt_pod *pod) const
-    {
-        return (options.name_space.empty() || (pod && options.name_space == pod->name_space)) &&
-               (options.pod.empty() || (pod && options.pod == pod->name));
+        if (options.format == EventFormat::json)
+            out_ << '[';
     }
 
     void print(const podrtt_event &event)
     {
-        const podrtt_pod *pod = find_pod(event.flow.pod);
-        if (is_wanted(pod))
-            out << to_json(event, pod, realtime_offset_ns) << '\n';
+        const ShownEvent shown = {&event, find_pod(event.flow.pod), peer_name(event.peer),
+                                  realtime_offset_ns_};
+        if (is_done() || !options_.filter.admits(shown))
+            return;
+        if (options_.rate && in_second_ >= options_.rate) {
+            left_out_++;
+            return;
+        }
+        const bool list = options_.format == EventFormat::json;
+        if (list)
+            out_ << (printed_ ? ",\n" : "\n");
+        out_ << format_event(shown, options_.format);
+        if (!list)
+            out_ << '\n';
+        printed_++;
+        in_second_++;
     }
+
+    // What is kept until ids may have been given out again, and names may be others.
+    void forget(Clock::time_point now)
+    {
+        pods_.clear();
+        peers_ = peer_names(maps_).value_or(std::vector<std::string>());
+        if (now - second_ >= std::chrono::seconds(1)) {
+            second_ = now;
+            in_second_ = 0;
+        }
+    }
+
+    bool is_done() const { return options_.count && printed_ >= options_.count; }
+
+    void finish()
+    {
+        if (options_.format == EventFormat::json)
+            out_ << "\n]\n";
+        out_.flush();
+    }
+
+    std::uint64_t left_out() const { return left_out_; }
+
+private:
+    const podrtt_pod *find_pod(std::uint32_t id)
+    {
+        auto known = pods_.find(id);
+        if (known == pods_.end()) {
+            auto pod = maps_.pods.lookup(id);
+            if (!pod || !*pod)
+                return nullptr;
+            known = pods_.emplace(id, **pod).first;
+        }
+        return &known->second;
+    }
+
+    std::string peer_name(std::uint32_t peer) const
+    {
+        return peer < peers_.size() && !peers_[peer].empty() ? peers_[peer] : std::to_string(peer);
+    }
+
+    const Maps &maps_;
+    const StreamOptions &options_;
+    std::ostream &out_;
+    std::int64_t realtime_offset_ns_;
+    std::map<std::uint32_t, podrtt_pod> pods_;
+    std::vector<std::string> peers_;
+    std::uint64_t printed_ = 0;
+    std::uint64_t left_out_ = 0;  // for the rate's sake
+    std::uint64_t in_second_ = 0; // printed in this one
+    Clock::time_point second_;
 };
 
-int on_event(void *reader, void *data, std::size_t size)
+int on_event(void *printer, void *data, std::size_t size)
 {
     podrtt_event event;
     if (size < sizeof(event))
         return 0;
     std::memcpy(&event, data, sizeof(event));
-    static_cast<Reader *>(reader)->print(event);
+    static_cast<Printer *>(printer)->print(event);
     return 0;
+}
+
+// Of a reader that was too slow.
+std::uint64_t lost_events(const Maps &maps)
+{
+    return maps.dropped(PODRTT_DROP_EVENTS_FULL);
 }
 
 } // namespace
 
-std::string to_json(const podrtt_event &event, const podrtt_pod *pod, std::int64_t realtime_offset_ns)
+bool EventFilter::admits(const ShownEvent &shown) const
 {
-    const bool network = event.leg == PODRTT_LEG_NETWORK;
-    const std::string pod_address = address_text(event.flow.pod_address);
-    const std::string peer_address = address_text(event.flow.peer_address);
-    const int sender = event.leg, receiver = 1 - event.leg;
-    const Kind *kind = find_kind(event.kind);
-    const bool echo = event.kind == PODRTT_KIND_ECHO;
-    // The identifier of echo messages stands at both ends, as ePPing has it.
-    auto pod_port = ntohs(event.flow.pod_port | (echo ? event.flow.peer_port : 0));
-    auto peer_port = ntohs(event.flow.peer_port | (echo ? event.flow.pod_port : 0));
-    // The ID of a DNS query stands in the place of the server's port.
-    if (event.kind == PODRTT_KIND_DNS)
-        (network ? peer_port : pod_port) = 53;
-    const nlohmann::ordered_json json = {
-        {"timestamp",
-         static_cast<double>(static_cast<std::int64_t>(event.time) + realtime_offset_ns) * 1e-9},
-        {"namespace", pod ? pod->name_space : ""},
-        {"pod", pod ? pod->name : ""},
-        {"leg", leg_of(event.leg).name},
-        {"kind", kind ? kind->name : "unknown"},
-        // As of the data that was measured.
-        {"src_ip", network ? pod_address : peer_address},
-        {"src_port", network ? pod_port : peer_port},
-        {"dest_ip", network ? peer_address : pod_address},
-        {"dest_port", network ? peer_port : pod_port},
-        {"protocol", kind ? kind->protocol : ""},
-        {"ack", event.ack},
-        {"rtt", static_cast<double>(event.rtt) * 1e-9},
-        {"min_rtt", static_cast<double>(event.min_rtt) * 1e-9},
-        {"sent_packets", event.packets[sender]},
-        {"sent_bytes", event.bytes[sender]},
-        {"rec_packets", event.packets[receiver]},
-        {"rec_bytes", event.bytes[receiver]},
-        {"match_on_egress", network}, // what enters the pod leaves the host veth
-    };
-    return json.dump();
+    const podrtt_event &event = *shown.event;
+    return (name_space.empty() || (shown.pod && name_space == shown.pod->name_space)) &&
+           (pod.empty() || (shown.pod && pod == shown.pod->name)) && (!leg || event.leg == *leg) &&
+           (kinds.empty() || std::ranges::count(kinds, event.kind)) &&
+           (peer.empty() || peer == shown.peer) && (!cidr || is_in(event.flow.peer_address, *cidr)) &&
+           (port == 0 || pod_end(event).port == port || peer_end(event).port == port) &&
+           event.rtt > static_cast<std::uint64_t>(slower_than.count());
 }
 
 Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &termination,
-                    std::ostream &out)
+                    std::ostream &out, std::ostream &notes)
 {
     auto maps = Maps::open(pins);
     if (!maps)
@@ -146,27 +170,42 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &te
     Fd events(bpf_obj_get(pins.path(PODRTT_MAP_EVENTS).c_str()));
     if (!events)
         return failure("open pinned map", pins.path(PODRTT_MAP_EVENTS), errno);
-    Reader reader = {*maps, options, out, clock_now_ns(CLOCK_REALTIME) - clock_now_ns(CLOCK_MONOTONIC), {}};
-    RingBuffer ring(ring_buffer__new(events.get(), on_event, &reader, nullptr));
+    Printer printer(*maps, options, out);
+    RingBuffer ring(ring_buffer__new(events.get(), on_event, &printer, nullptr));
     if (!ring)
         return failure("read", pins.path(PODRTT_MAP_EVENTS), errno);
+    const auto start = Clock::now();
+    const auto lost_before = lost_events(*maps);
     bool ended = false;
-    while (!ended && out) {
+    while (!ended && out && !printer.is_done()) {
+        const auto now = Clock::now();
         const auto until = static_cast<std::uint64_t>(clock_now_ns(CLOCK_MONOTONIC)) + lease_ns;
         if (auto renewed = maps->settings.update(setting, until); !renewed)
             return renewed;
-        reader.pods.clear();
+        printer.forget(now);
+        auto wait = renewal;
+        if (options.duration.count()) {
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(start + options.duration - now);
+            wait = std::clamp(left, std::chrono::milliseconds(0), renewal);
+            ended = left.count() <= 0;
+        }
         std::array<pollfd, 2> ready = {
             {{ring_buffer__epoll_fd(ring.get()), POLLIN, 0}, {termination.get(), POLLIN, 0}}};
-        if (poll(ready.data(), ready.size(), renew_ms) < 0 && errno != EINTR)
+        if (poll(ready.data(), ready.size(), ended ? 0 : static_cast<int>(wait.count())) < 0 &&
+            errno != EINTR)
             return failure("wait for", "events", errno);
-        ended = ready[1].revents != 0;
+        ended |= ready[1].revents != 0;
         if (ended) // nothing is reported any more, and what was is printed
             if (auto stopped = maps->settings.update(setting, 0); !stopped)
                 return stopped;
         ring_buffer__consume(ring.get());
         out.flush();
     }
+    printer.finish();
+    if (const auto lost = lost_events(*maps) - lost_before; lost > 0)
+        notes << "lost " << lost << " events: the reader was too slow\n";
+    if (printer.left_out() > 0)
+        notes << "left out " << printer.left_out() << " events beyond the rate\n";
     return maps->settings.update(setting, 0);
 }
 
