@@ -19,6 +19,9 @@
 #include "node-daemon/views/stream.h"
 #include "node-daemon/views/top.h"
 
+// Of podrttd status, as systemctl has it for a service that does not run.
+constexpr int not_well = 3;
+
 int main(int argc, char **argv)
 {
     auto options = podrtt::parse_options(argc, argv);
@@ -60,7 +63,10 @@ int main(int argc, char **argv)
             done = podrtt::purge(pins, options->install.dry_run, std::cout);
         break;
     case podrtt::Subcommand::status:
-        done = podrtt::status(pins, options->status, std::cout);
+        if (auto well = podrtt::status(pins, options->status, std::cout); !well)
+            done = std::unexpected(well.error());
+        else if (!*well)
+            return not_well;
         break;
     case podrtt::Subcommand::doctor:
         done = podrtt::doctor(pins, options->doctor, std::cout);

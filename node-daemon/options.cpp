@@ -355,7 +355,9 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     stream->add_option("--rate", options.stream.rate,
                        "Lines a second at most; says how many were left out");
 
-    CLI::App *status = app.add_subcommand("status", "Show what podrtt does on this node");
+    CLI::App *status = app.add_subcommand(
+        "status",
+        "Show what podrtt does on this node; ends with 3 if no daemon runs or a pod is not measured");
     add_directory_options(*status, options.status.installation);
     status->add_flag("--json", options.status.json, "Print JSON");
 
@@ -363,6 +365,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         "doctor",
         "Look for what is missing or in the way, and say what to do; fails if something is wrong");
     add_directory_options(*doctor, options.doctor.installation);
+    doctor->add_flag("--json", options.doctor.json, "Print JSON: a list of findings");
     doctor->add_option("--cni-cache-dir", options.doctor.cni_cache, "libcni's cache")
         ->type_name("DIRECTORY")
         ->capture_default_str();

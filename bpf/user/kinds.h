@@ -130,24 +130,28 @@ struct Drop {
     podrtt_drop drop;
     const DropFamily *family;
     const char *reason;
-    bool harms; // counts or pods are missing: podrttd doctor warns of it
+    const char *what; // in plain words
+    bool harms;       // counts or pods are missing: podrttd doctor warns of it
 };
 
 inline constexpr Drop drops[] = {
-    {PODRTT_DROP_TRUNCATED, &ignored_packets, "truncated", false},
-    {PODRTT_DROP_BAD_HEADER, &ignored_packets, "bad_header", false},
-    {PODRTT_DROP_FRAGMENT, &ignored_packets, "fragment", false},
-    {PODRTT_DROP_STALE, &dropped_samples, "stale", false},
-    {PODRTT_DROP_HISTOGRAMS_FULL, &dropped_samples, "histogram_map_full", true},
-    {PODRTT_DROP_EVENTS_FULL, &dropped_events, "reader_too_slow", false},
-    {PODRTT_DROP_NO_VETH, &unmeasured_adds, "no_veth", true},
-    {PODRTT_DROP_ADD_FAILED, &unmeasured_adds, "failed", true},
-    {PODRTT_DROP_FLOW_UNANSWERED, &evicted_flows, "unanswered", false},
-    {PODRTT_DROP_FLOW_IDLE, &evicted_flows, "longest_idle", false},
-    {PODRTT_DROP_NO_POD, &ignored_packets, "no_pod", false},
-    {PODRTT_DROP_ADD_LATE, &unmeasured_adds, "deadline", true},
-    {PODRTT_DROP_DNS_UNASKED, &ignored_packets, "dns_unasked", false},
-    {PODRTT_DROP_DNS_TRUNCATED, &ignored_packets, "dns_truncated", false},
+    {PODRTT_DROP_TRUNCATED, &ignored_packets, "truncated", "packets cut short", false},
+    {PODRTT_DROP_BAD_HEADER, &ignored_packets, "bad_header", "packets with headers that cannot be", false},
+    {PODRTT_DROP_FRAGMENT, &ignored_packets, "fragment", "fragments of packets", false},
+    {PODRTT_DROP_STALE, &dropped_samples, "stale", "times over 64 s", false},
+    {PODRTT_DROP_HISTOGRAMS_FULL, &dropped_samples, "histogram_map_full",
+     "samples without room for their histogram", true},
+    {PODRTT_DROP_EVENTS_FULL, &dropped_events, "reader_too_slow", "lines that podrttd stream missed",
+     false},
+    {PODRTT_DROP_NO_VETH, &unmeasured_adds, "no_veth", "interfaces of pods that are no veth", true},
+    {PODRTT_DROP_ADD_FAILED, &unmeasured_adds, "failed", "pods that the plugin failed to attach to", true},
+    {PODRTT_DROP_FLOW_UNANSWERED, &evicted_flows, "unanswered",
+     "connections without an answer that made room", false},
+    {PODRTT_DROP_FLOW_IDLE, &evicted_flows, "longest_idle", "idle connections that made room", false},
+    {PODRTT_DROP_NO_POD, &ignored_packets, "no_pod", "packets of pods that are gone", false},
+    {PODRTT_DROP_ADD_LATE, &unmeasured_adds, "deadline", "pods that the plugin had no time for", true},
+    {PODRTT_DROP_DNS_UNASKED, &ignored_packets, "dns_unasked", "DNS answers that nobody asked for", false},
+    {PODRTT_DROP_DNS_TRUNCATED, &ignored_packets, "dns_truncated", "DNS messages cut short", false},
 };
 static_assert(std::size(drops) == PODRTT_DROPS);
 

@@ -27,8 +27,14 @@ def doctor(prefix=()):
     return done.returncode, findings
 
 
-def status():
-    return json.loads(run(BIN / "podrttd", "status", "--json", *DIRECTORIES))
+def status(expected=0):
+    return json.loads(status_text("--json", expected=expected))
+
+
+def status_text(*options, expected=0):
+    done = subprocess.run([BIN / "podrttd", "status", *options, *DIRECTORIES], capture_output=True, text=True, check=False)
+    assert done.returncode == expected, done
+    return done.stdout
 
 
 class DoctorTest(unittest.TestCase):
@@ -60,7 +66,7 @@ class DoctorTest(unittest.TestCase):
         self.assertTrue(seen["daemon_runs"] and seen["plugin_installed"])
         self.assertEqual([(pod["namespace"], pod["pod"], pod["attached"]) for pod in seen["pods"]], [("shop", "web", True)])
         self.assertGreater(seen["samples"], 0)
-        text = run(BIN / "podrttd", "status", *DIRECTORIES)
+        text = status_text()
         self.assertIn("1 measured, 0 not", text)
         self.assertRegex(text, "daemon +runs\n")
 
@@ -71,10 +77,10 @@ class DoctorTest(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("podrttd does not run", findings["FAIL"])
         self.assertIn(f"shop/web ({self.pod.host_veth}) is not measured: podrtt's programs are not on it", findings["FAIL"])
-        seen = status()
+        seen = status(3)
         self.assertFalse(seen["daemon_runs"])
         self.assertFalse(seen["pods"][0]["attached"])
-        self.assertIn("not measured: shop/web", run(BIN / "podrttd", "status", *DIRECTORIES))
+        self.assertIn("not measured: shop/web", status_text(expected=3))
 
     def test_plugin_is_no_longer_what_it_was(self):
         wait_until(lambda: status()["plugin_installed"], "the plugin is installed")
@@ -83,7 +89,7 @@ class DoctorTest(unittest.TestCase):
         code, findings = doctor()
         self.assertEqual(code, 1)
         self.assertTrue([what for what in findings["FAIL"] if "does not work" in what and "Permission denied" in what], findings)
-        self.assertFalse(status()["plugin_installed"])
+        self.assertFalse(status(3)["plugin_installed"])
         (CNI_BIN / "podrtt").unlink()
 
     def test_plugin_is_not_installed(self):

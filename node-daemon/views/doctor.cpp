@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/views/doctor.h"
 
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <fmt/ostream.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdint>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "bpf/user/fd.h"
 #include "bpf/user/kernel.h"
 #include "node-daemon/counts/bpffs.h"
 #include "node-daemon/counts/upgrade.h"
@@ -27,31 +33,48 @@ namespace
 
 constexpr double nearly_full = 0.8;
 
-// Prints a line for each finding, and counts those that are wrong.
+// The findings, printed as they come or as JSON at the end.
 class Report
 {
 public:
-    explicit Report(std::ostream &out) : out_(out) {}
+    Report(std::ostream &out, bool json) : out_(out), json_(json) {}
 
-    void ok(const std::string &what) { fmt::print(out_, "ok    {}\n", what); }
+    ~Report()
+    {
+        if (json_)
+            out_ << findings_.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    }
+    Report(const Report &) = delete;
+    Report &operator=(const Report &) = delete;
+
+    void ok(const std::string &what) { add("ok", what, ""); }
 
     // podrtt works, with less than it could.
-    void warn(const std::string &what, const std::string &advice)
-    {
-        fmt::print(out_, "warn  {}\n      -> {}\n", what, advice);
-    }
+    void warn(const std::string &what, const std::string &advice) { add("warn", what, advice); }
 
     // Something is not measured, or not seen.
     void fail(const std::string &what, const std::string &advice)
     {
-        fmt::print(out_, "FAIL  {}\n      -> {}\n", what, advice);
+        add("fail", what, advice);
         failures_++;
     }
 
     unsigned failures() const { return failures_; }
 
 private:
+    void add(const std::string &level, const std::string &what, const std::string &advice)
+    {
+        if (json_)
+            findings_.push_back({{"level", level}, {"what", what}, {"advice", advice}});
+        else
+            fmt::print(out_, "{:<5} {}\n", level == "fail" ? "FAIL" : level, what);
+        if (!json_ && !advice.empty())
+            fmt::print(out_, "      -> {}\n", advice);
+    }
+
     std::ostream &out_;
+    bool json_;
+    nlohmann::ordered_json findings_ = nlohmann::ordered_json::array();
     unsigned failures_ = 0;
 };
 
@@ -59,9 +82,9 @@ void check_kernel(Report &report)
 {
     const Kernel kernel = Kernel::running();
     if (const auto missing = missing_from(kernel); missing.empty())
-        report.ok("Linux " + kernel.release);
+        report.ok("Linux " + kernel.release + " on " + kernel.machine);
     else
-        report.fail("Linux " + kernel.release, missing);
+        report.fail("Linux " + kernel.release + " on " + kernel.machine, missing);
 
     unsigned jit = 0;
     if (std::ifstream("/proc/sys/net/core/bpf_jit_enable") >> jit && jit == 0)
@@ -74,7 +97,8 @@ void check_capabilities(Report &report)
 {
     const std::string missing = missing_capabilities();
     if (!missing.empty())
-        return report.fail("missing capabilities: " + missing, "run podrttd as root, or grant them");
+        return report.fail("missing capabilities: " + missing,
+                           "run podrttd as root, or with --cap-add of each");
     if (!has_capability(CAP_SYS_ADMIN))
         return report.warn(
             "no CAP_SYS_ADMIN: podrttd cannot look into pods",
@@ -86,12 +110,37 @@ void check_capabilities(Report &report)
                     "containerd's own denies /sys/fs/bpf: run podrttd unconfined, as manifests/base does");
 }
 
+// A program with what podrtt's need of the kernel beside types: an atomic compare-and-swap.
+void try_program(Report &report)
+{
+    const bpf_insn program[] = {
+        {BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0},               // r0 = 0
+        {BPF_ALU64 | BPF_MOV | BPF_K, 1, 0, 0, 1},               // r1 = 1
+        {BPF_STX | BPF_MEM | BPF_DW, 10, 0, -8, 0},              // *(u64 *)(r10 - 8) = r0
+        {BPF_STX | BPF_ATOMIC | BPF_DW, 10, 1, -8, BPF_CMPXCHG}, // if it is r0, it becomes r1
+        {BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, -1},              // TC_ACT_UNSPEC
+        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+    };
+    const Fd loaded(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "podrtt_doctor", "GPL", program,
+                                  std::size(program), nullptr));
+    if (loaded)
+        return report.ok("the kernel takes BPF programs");
+    const int code = errno;
+    report.fail(
+        std::string("the kernel takes no BPF program: ") + std::strerror(code),
+        code == EPERM || code == EACCES
+            ? "run podrttd as root, unconfined by AppArmor and seccomp"
+              "obstacle to root"
+            : "it lacks what podrtt needs: on arm64 Linux 5.18, elsewhere 5.15, with CONFIG_BPF_JIT");
+}
+
 bool check_pins(Report &report, const Pins &pins)
 {
     const std::string directory = pins.directory();
     if (!is_on_bpffs(pins.directory())) {
-        report.fail(directory + " is on no bpffs",
-                    "podrttd run mounts one; in a container, mount the node's /sys/fs/bpf");
+        report.fail(directory + " is on no bpffs", "podrttd run mounts one; on the node: mount -t bpf bpf "
+                                                   "/sys/fs/bpf; a container needs the node's, as "
+                                                   "manifests/base has it");
         return false;
     }
     for (const auto &layout : other_layouts(pins))
@@ -163,8 +212,9 @@ void check_counts(Report &report, const Status &status)
                 "when it is full, samples or pods are left out: name fewer peer classes with --peer");
     for (const auto &[drop, count] : status.left_out)
         if (count && drop->harms)
-            report.warn(fmt::format("{}{{reason=\"{}\"}} is {}", drop->family->metric, drop->reason, count),
-                        "docs/troubleshooting.md says what it means");
+            report.warn(fmt::format("{} {}", count, drop->what),
+                        fmt::format("see {}{{reason=\"{}\"}} in docs/troubleshooting.md",
+                                    drop->family->metric, drop->reason));
     if (status.samples > 0)
         report.ok(fmt::format("{} samples of data", status.samples));
     else if (!status.pods.empty())
@@ -175,9 +225,10 @@ void check_counts(Report &report, const Status &status)
 
 Result<void> doctor(const Pins &pins, const DoctorOptions &options, std::ostream &out)
 {
-    Report report(out);
+    Report report(out, options.json);
     check_kernel(report);
     check_capabilities(report);
+    try_program(report);
     check_runtime(report, options);
     if (check_pins(report, pins)) {
         auto status = Status::take(pins, options.installation);

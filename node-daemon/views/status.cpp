@@ -83,8 +83,7 @@ void print_text(const Status &status, std::ostream &out)
     std::string left_out;
     for (const auto &[drop, count] : status.left_out)
         if (count)
-            left_out +=
-                fmt::format("{}{} {}", left_out.empty() ? "" : "\n           ", metric_name(*drop), count);
+            left_out += fmt::format("{}{} {}", left_out.empty() ? "" : "\n           ", count, drop->what);
     fmt::print(out, layout, "left out", left_out.empty() ? "nothing" : left_out);
     for (const auto &pod : status.pods)
         if (!pod.attached)
@@ -128,13 +127,13 @@ Result<Status> Status::take(const Pins &pins, const InstallOptions &options)
     return status;
 }
 
-Result<void> status(const Pins &pins, const StatusOptions &options, std::ostream &out)
+Result<bool> status(const Pins &pins, const StatusOptions &options, std::ostream &out)
 {
     auto taken = Status::take(pins, options.installation);
     if (!taken)
         return std::unexpected(taken.error());
     options.json ? print_json(*taken, out) : print_text(*taken, out);
-    return {};
+    return taken->daemon_runs && std::ranges::all_of(taken->pods, &PodStatus::attached);
 }
 
 } // namespace podrtt

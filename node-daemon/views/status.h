@@ -61,7 +61,7 @@ struct Status {
     static Result<Status> take(const Pins &pins, const InstallOptions &options);
 };
 
-// Prints the status, for people or as JSON.
-Result<void> status(const Pins &pins, const StatusOptions &options, std::ostream &out);
+// Prints the status, for people or as JSON. False if no daemon runs, or a pod is not measured.
+Result<bool> status(const Pins &pins, const StatusOptions &options, std::ostream &out);
 
 } // namespace podrtt

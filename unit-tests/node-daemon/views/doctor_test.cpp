@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "unit-tests/support/pinned_maps.h"
@@ -38,8 +40,26 @@ TEST_F(Doctor, FailsAndSaysWhatToDo)
     EXPECT_FALSE(healthy_);
     EXPECT_THAT(said, HasSubstr("FAIL  podrttd does not run"));
     EXPECT_THAT(said, HasSubstr("-> "));
-    EXPECT_THAT(said, HasSubstr("podrtt_unmeasured_adds_total"));
+    EXPECT_THAT(said, HasSubstr("2 pods that the plugin failed to attach to"));
     EXPECT_THAT(said, testing::Not(HasSubstr("fragment"))); // harms nobody
+}
+
+TEST_F(Doctor, LoadsAProgramToSeeThatItCan)
+{
+    EXPECT_THAT(report(), HasSubstr("ok    the kernel takes BPF programs"));
+}
+
+TEST_F(Doctor, SaysTheSameToScripts)
+{
+    std::ostringstream out;
+    EXPECT_FALSE(doctor(pins_, {.installation = nowhere_, .json = true}, out));
+    const auto findings = nlohmann::json::parse(out.str());
+    ASSERT_TRUE(findings.is_array());
+    const auto found = std::ranges::find(findings, "podrttd does not run",
+                                         [](const auto &finding) { return finding.at("what"); });
+    ASSERT_NE(found, findings.end());
+    EXPECT_EQ((*found)["level"], "fail");
+    EXPECT_NE((*found)["advice"], "");
 }
 
 TEST_F(Doctor, NamesAPodThatIsNotMeasured)
