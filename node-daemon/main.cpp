@@ -18,6 +18,7 @@
 #include "node-daemon/views/status.h"
 #include "node-daemon/views/stream.h"
 #include "node-daemon/views/top.h"
+#include "node-daemon/views/watch.h"
 
 // Of podrttd status, as systemctl has it for a service that does not run.
 constexpr int not_well = 3;
@@ -70,6 +71,9 @@ int main(int argc, char **argv)
         break;
     case podrtt::Subcommand::doctor:
         done = podrtt::doctor(pins, options->doctor, std::cout);
+        break;
+    case podrtt::Subcommand::watch:
+        done = podrtt::watch(options->watch, std::cout, std::cerr);
         break;
     case podrtt::Subcommand::mount_bpffs:
         if (auto mounted = podrtt::ensure_bpffs(pins.directory()); !mounted)

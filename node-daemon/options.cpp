@@ -182,6 +182,49 @@ Bounds parse_bounds(const std::vector<std::string> &texts)
     return {bounds.begin(), bounds.end()};
 }
 
+// Options of events as they are written.
+struct EventWords {
+    std::string format = "jsonl", leg = "both", cidr = {};
+    std::vector<std::string> kinds = {};
+};
+
+// Those that stream and watch have.
+void add_event_options(CLI::App &command, StreamOptions &options, EventWords &words)
+{
+    EventFilter &filter = options.filter;
+    add_choice(
+        command, "--format,-F", words.format, names_of(event_formats),
+        "As ePPing has them: standard, for people; ppviz; json, one list; jsonl, an object in each line");
+    add_choice(command, "--leg", words.leg, {"both", "network", "pod"}, "Only one leg");
+    command.add_option("--kind", words.kinds, "Only what is timed so, by commas")
+        ->delimiter(',')
+        ->check(CLI::IsMember(kind_names()));
+    command.add_option("--peer", filter.peer, "Only peers of this class");
+    command.add_option("--cidr", words.cidr, "Only peers in this network")
+        ->type_name("CIDR")
+        ->check([](const std::string &text) {
+            const auto prefix = parse_peer("cidr=" + text);
+            return prefix ? "" : prefix.error().message();
+        });
+    command.add_option("--port", filter.port, "Only connections of which one end has this port")
+        ->check(CLI::Range(1, 65535));
+    add_duration(command, "--slower-than", filter.slower_than, "Only times longer than this", 0ns,
+                 std::chrono::nanoseconds(64s), std::chrono::nanoseconds(0ns));
+    command.add_option("--count", options.count, "End after so many lines");
+    add_duration(command, "--duration", options.duration, "End after so long", 0s, week, 1s);
+    command.add_option("--rate", options.rate, "Lines a second at most; says how many were left out");
+}
+
+void set_events(StreamOptions &options, const EventWords &words)
+{
+    options.format = std::ranges::find(event_formats, words.format, &Word<EventFormat>::name)->number;
+    if (words.leg != "both")
+        options.filter.leg = std::ranges::find(legs, words.leg, &Leg::name)->leg;
+    options.filter.kinds = parse_kinds(words.kinds).value_or(std::vector<podrtt_kind>());
+    if (!words.cidr.empty())
+        options.filter.cidr = parse_peer("cidr=" + words.cidr)->key;
+}
+
 } // namespace
 
 std::expected<Options, int> parse_options(int argc, const char *const *argv)
@@ -326,34 +369,24 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     add_choice(*top, "--output,-o", output, {"table", "json"}, "table, or json; implies --once");
     top->add_flag("--json", options.top.json, "The same as --output json");
 
-    std::string event_format = "jsonl", event_leg = "both", event_cidr;
-    std::vector<std::string> event_kinds;
-    EventFilter &filter = options.stream.filter;
+    EventWords event_words;
     CLI::App *stream = app.add_subcommand("stream", "Print every time as it is measured, a line each");
-    add_choice(
-        *stream, "--format,-F", event_format, names_of(event_formats),
-        "As ePPing has them: standard, for people; ppviz; json, one list; jsonl, an object in each line");
-    stream->add_option("--namespace", filter.name_space, "Only of pods in this namespace");
-    stream->add_option("--pod", filter.pod, "Only of the pod of this name");
-    add_choice(*stream, "--leg", event_leg, {"both", "network", "pod"}, "Only one leg");
-    stream->add_option("--kind", event_kinds, "Only what is timed so, by commas")
-        ->delimiter(',')
-        ->check(CLI::IsMember(kind_names()));
-    stream->add_option("--peer", filter.peer, "Only peers of this class");
-    stream->add_option("--cidr", event_cidr, "Only peers in this network")
-        ->type_name("CIDR")
-        ->check([](const std::string &text) {
-            const auto prefix = parse_peer("cidr=" + text);
-            return prefix ? "" : prefix.error().message();
-        });
-    stream->add_option("--port", filter.port, "Only connections of which one end has this port")
-        ->check(CLI::Range(1, 65535));
-    add_duration(*stream, "--slower-than", filter.slower_than, "Only times longer than this", 0ns,
-                 std::chrono::nanoseconds(64s), std::chrono::nanoseconds(0ns));
-    stream->add_option("--count", options.stream.count, "End after so many lines");
-    add_duration(*stream, "--duration", options.stream.duration, "End after so long", 0s, week, 1s);
-    stream->add_option("--rate", options.stream.rate,
-                       "Lines a second at most; says how many were left out");
+    stream->add_option("--namespace", options.stream.filter.name_space, "Only of pods in this namespace");
+    stream->add_option("--pod", options.stream.filter.pod, "Only of the pod of this name");
+    add_event_options(*stream, options.stream, event_words);
+
+    EventWords watched_words;
+    CLI::App *watch = app.add_subcommand(
+        "watch",
+        "Measure one interface of this node, without CNI and without a daemon, as long as it runs: "
+        "print every time, or --top");
+    watch->add_option("interface", options.watch.interface, "Its name, as ip link has it")->required();
+    watch->add_flag("--own", options.watch.own,
+                    "Measure this host, though the interface is a veth: as in a container");
+    watch->add_flag("--top", options.watch.shows_top,
+                    "Show what is waited for, as podrttd top does; where the output is no terminal, a "
+                    "table after 10s or --duration");
+    add_event_options(*watch, options.watch.stream, watched_words);
 
     CLI::App *status = app.add_subcommand(
         "status",
@@ -397,9 +430,10 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     }
     for (const auto &[command, subcommand] :
          {std::pair(top, Subcommand::top), std::pair(stream, Subcommand::stream),
-          std::pair(status, Subcommand::status), std::pair(doctor, Subcommand::doctor),
-          std::pair(install, Subcommand::install), std::pair(uninstall, Subcommand::uninstall),
-          std::pair(mount_bpffs, Subcommand::mount_bpffs), std::pair(pause, Subcommand::pause)})
+          std::pair(watch, Subcommand::watch), std::pair(status, Subcommand::status),
+          std::pair(doctor, Subcommand::doctor), std::pair(install, Subcommand::install),
+          std::pair(uninstall, Subcommand::uninstall), std::pair(mount_bpffs, Subcommand::mount_bpffs),
+          std::pair(pause, Subcommand::pause)})
         if (command->parsed())
             options.subcommand = subcommand;
     for (const auto &address : listen)
@@ -415,13 +449,11 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     if (window > 0s)
         options.top.window = window;
     options.top.order = std::ranges::find(orders, order, &Word<Order>::name)->number;
-    options.stream.format =
-        std::ranges::find(event_formats, event_format, &Word<EventFormat>::name)->number;
-    if (event_leg != "both")
-        filter.leg = std::ranges::find(legs, event_leg, &Leg::name)->leg;
-    filter.kinds = parse_kinds(event_kinds).value_or(std::vector<podrtt_kind>());
-    if (!event_cidr.empty())
-        filter.cidr = parse_peer("cidr=" + event_cidr)->key;
+    set_events(options.stream, event_words);
+    set_events(options.watch.stream, watched_words);
+    options.watch.top.once = !isatty(STDOUT_FILENO);
+    if (options.watch.top.once) // nothing has been measured before
+        options.watch.top.window = options.watch.stream.duration > 0s ? options.watch.stream.duration : 10s;
     if (top_leg != "both")
         options.top.filter.leg = std::ranges::find(legs, top_leg, &Leg::name)->leg;
     options.top.json |= output == "json";

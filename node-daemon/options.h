@@ -10,11 +10,12 @@
 #include "node-daemon/views/status.h"
 #include "node-daemon/views/stream.h"
 #include "node-daemon/views/top.h"
+#include "node-daemon/views/watch.h"
 
 namespace podrtt
 {
 
-enum class Subcommand { run, top, stream, status, doctor, install, uninstall, mount_bpffs, pause };
+enum class Subcommand { run, top, stream, watch, status, doctor, install, uninstall, mount_bpffs, pause };
 
 struct Options {
     Subcommand subcommand = Subcommand::run;
@@ -22,6 +23,7 @@ struct Options {
     RunOptions run;
     TopOptions top;
     StreamOptions stream;
+    WatchOptions watch;
     StatusOptions status;
     DoctorOptions doctor;
     InstallOptions install; // of install and uninstall

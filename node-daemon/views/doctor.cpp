@@ -130,7 +130,6 @@ void try_program(Report &report)
         std::string("the kernel takes no BPF program: ") + std::strerror(code),
         code == EPERM || code == EACCES
             ? "run podrttd as root, unconfined by AppArmor and seccomp"
-              "obstacle to root"
             : "it lacks what podrtt needs: on arm64 Linux 5.18, elsewhere 5.15, with CONFIG_BPF_JIT");
 }
 

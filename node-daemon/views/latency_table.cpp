@@ -59,7 +59,7 @@ constexpr std::size_t shortest_name = 16, longest_name = 44;
 
 std::string full_name(const LatencyRow &row)
 {
-    return row.name.first + "/" + row.name.second;
+    return row.name.first.empty() ? row.name.second : row.name.first + "/" + row.name.second;
 }
 
 // The end of a name tells pods of a workload apart.

@@ -291,6 +291,14 @@ Result<void> Attacher::attach_inside(std::uint32_t id, const podrtt_pod &pod)
     return attached ? Result<void>() : std::unexpected(attached.error());
 }
 
+Result<void> Attacher::attach_reversed(const InterfaceView &view, std::uint32_t id)
+{
+    if (auto left = leave_to_another(view); !left)
+        return left;
+    auto attached = attach_to(netlink_, view, id, PODRTT_ATTACH_POD);
+    return attached ? Result<void>() : std::unexpected(attached.error());
+}
+
 Result<bool> Attacher::is_attached(const podrtt_pod &pod)
 {
     if (pod.attach != PODRTT_ATTACH_POD) {

@@ -53,6 +53,10 @@ public:
     // is not the pod's host veth: the path of the network namespace may mean another one by now.
     Result<void> attach_inside(std::uint32_t id, const podrtt_pod &pod);
 
+    // Attaches to an interface of this network namespace as if it were that of a pod from inside: what
+    // leaves it is the pod's own.
+    Result<void> attach_reversed(const InterfaceView &view, std::uint32_t id);
+
     // Whether programs of podrtt are on both directions, on the host veth or inside, as the record says. An
     // error of code EADDRINUSE if they are those of another podrttd, which runs.
     Result<bool> is_attached(const podrtt_pod &pod);
