@@ -73,7 +73,10 @@ int main(int argc, char **argv)
         done = podrtt::doctor(pins, options->doctor, std::cout);
         break;
     case podrtt::Subcommand::watch:
-        done = podrtt::watch(options->watch, std::cout, std::cerr);
+        if (auto termination = podrtt::take_signals({SIGTERM, SIGINT}))
+            done = podrtt::watch(options->watch, *termination, std::cout, std::cerr);
+        else
+            done = std::unexpected(termination.error());
         break;
     case podrtt::Subcommand::mount_bpffs:
         if (auto mounted = podrtt::ensure_bpffs(pins.directory()); !mounted)

@@ -26,7 +26,6 @@
 #include "node-daemon/counts/bpffs.h"
 #include "node-daemon/counts/lock.h"
 #include "node-daemon/counts/peer_classes.h"
-#include "node-daemon/signals.h"
 
 namespace podrtt
 {
@@ -114,7 +113,8 @@ Result<void> attach_to(const Pins &pins, Maps &maps, const WatchOptions &options
     return attached ? Result<void>() : std::unexpected(attached.error());
 }
 
-Result<void> show(const Pins &pins, const WatchOptions &options, std::ostream &out, std::ostream &notes)
+Result<void> show(const Pins &pins, const WatchOptions &options, const Fd &termination, std::ostream &out,
+                  std::ostream &notes)
 {
     if (options.shows_top) {
         sigset_t all;
@@ -122,25 +122,19 @@ Result<void> show(const Pins &pins, const WatchOptions &options, std::ostream &o
         pthread_sigmask(SIG_UNBLOCK, &all, nullptr); // a screen ends by them
         return options.top.once ? print_top(pins, options.top, out) : show_top(pins, options.top);
     }
-    auto termination = take_signals({SIGTERM, SIGINT});
-    if (!termination)
-        return std::unexpected(termination.error());
-    return stream(pins, options.stream, *termination, out, notes);
+    return stream(pins, options.stream, termination, out, notes);
 }
 
 // In a process of its own: a view may be ended by a signal, and what was attached must go all the same.
-Result<void> show_apart(const Pins &pins, const WatchOptions &options, std::ostream &out,
-                        std::ostream &notes)
+Result<void> show_apart(const Pins &pins, const WatchOptions &options, const Fd &termination,
+                        std::ostream &out, std::ostream &notes)
 {
-    auto signals = take_signals({SIGTERM, SIGINT}); // the terminal sends them to both
-    if (!signals)
-        return std::unexpected(signals.error());
     const pid_t child = fork();
     if (child < 0)
         return failure("start", "the view", errno);
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM); // nobody would end it any more
-        const auto shown = show(pins, options, out, notes);
+        const auto shown = show(pins, options, termination, out, notes);
         if (!shown)
             std::cerr << "podrttd: " << shown.error().message() << '\n';
         out.flush();
@@ -150,7 +144,7 @@ Result<void> show_apart(const Pins &pins, const WatchOptions &options, std::ostr
     bool was_ended = false;
     while (waitpid(child, &status, WNOHANG) == 0) {
         constexpr int look_ms = 50;
-        pollfd waiting = {signals->get(), POLLIN, 0};
+        pollfd waiting = {termination.get(), POLLIN, 0};
         if (poll(&waiting, 1, look_ms) > 0 && !std::exchange(was_ended, true))
             kill(child, SIGTERM);
         if (was_ended) // the signal is still there
@@ -163,7 +157,8 @@ Result<void> show_apart(const Pins &pins, const WatchOptions &options, std::ostr
 
 } // namespace
 
-Result<void> watch(const WatchOptions &options, std::ostream &out, std::ostream &notes)
+Result<void> watch(const WatchOptions &options, const Fd &termination, std::ostream &out,
+                   std::ostream &notes)
 {
     const auto ifindex = static_cast<int>(if_nametoindex(options.interface.c_str()));
     if (ifindex == 0)
@@ -192,7 +187,7 @@ Result<void> watch(const WatchOptions &options, std::ostream &out, std::ostream 
     if (auto attached = attach_to(pins, *maps, options, ifindex); !attached)
         return attached;
     clean_up.set_attached();
-    return show_apart(pins, options, out, notes);
+    return show_apart(pins, options, termination, out, notes);
 }
 
 } // namespace podrtt

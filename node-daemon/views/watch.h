@@ -5,6 +5,7 @@
 #include <string>
 
 #include "bpf/user/error.h"
+#include "bpf/user/fd.h"
 #include "node-daemon/views/stream.h"
 #include "node-daemon/views/top.h"
 
@@ -23,6 +24,7 @@ struct WatchOptions {
 // attaches, shows, detaches, and leaves nothing pinned. Of a veth whose other end is elsewhere it is who
 // lives there that is measured, as with a pod; of any other interface this host. EADDRINUSE if a podrttd
 // measures it already.
-Result<void> watch(const WatchOptions &options, std::ostream &out, std::ostream &notes);
+Result<void> watch(const WatchOptions &options, const Fd &termination, std::ostream &out,
+                   std::ostream &notes);
 
 } // namespace podrtt
