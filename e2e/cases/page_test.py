@@ -11,6 +11,7 @@ import unittest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
 
 import node
 from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, top, wait_until
@@ -104,8 +105,60 @@ class PageTest(unittest.TestCase):
         self.assertRegex(self.figure("b-far", "network", "worst").text, r"^(Response|Connect) [\d.]+ m?s$")
         self.browser.find_element(By.CSS_SELECTOR, '[data-order="name"]').click()
         self.assertEqual(self.names(), ["shop/a-near", "shop/b-far", "shop/c-middle"])
-        self.browser.find_element(By.ID, "filter").send_keys("midd")
+        self.browser.find_element(By.ID, "filter").send_keys("MIDD")
         self.assertEqual(self.names(), ["shop/c-middle"])
+
+    def test_what_was_chosen_is_in_the_address(self):
+        self.browser.find_element(By.ID, "filter").send_keys("shop/")
+        self.browser.find_element(By.CSS_SELECTOR, '[data-order="name"]').click()
+        Select(self.browser.find_element(By.ID, "window")).select_by_visible_text("10 s")
+        address = self.browser.current_url
+        self.assertRegex(address, r"filter=shop%2F&order=name&window=10$")
+        self.browser.get(address)
+        wait_until(lambda: self.names() == ["shop/a-near", "shop/b-far", "shop/c-middle"], "it is as it was", 20)
+        self.assertEqual(self.browser.find_element(By.ID, "filter").get_attribute("value"), "shop/")
+        self.assertEqual(self.browser.find_element(By.ID, "window").get_attribute("value"), "10")
+        self.browser.find_element(By.LINK_TEXT, "shop/b-far").click()
+        wait_until(lambda: self.names() == ["shop/b-far"], "the pod alone", 20)
+
+    def test_figures_are_of_the_window(self):
+        values = self.browser.execute_script(
+            """const leg = new Leg();
+               leg.take({data: []}, 0, 2000);
+               leg.take({data: [150, 10]}, 2000, 4000);
+               leg.take({data: [150, 10, 100, 10]}, 20000, 22000);
+               const minute = leg.figures.p99.value;
+               choose("window", "10");
+               leg.reckon(22000);
+               return [minute, leg.figures.p99.value];""")
+        self.assertGreater(values[0], 10 * values[1])
+
+    def test_pods_without_samples_are_named(self):
+        idle = Pod(Chain(), "shop", "d-idle").create()
+        try:
+            wait_until(lambda: self.browser.find_element(By.ID, "idle").text == "No samples yet: shop/d-idle", "it is named", 20)
+        finally:
+            idle.delete()
+        self.assertFalse(self.browser.find_element(By.ID, "empty").is_displayed())
+        self.browser.execute_script("for (const key of [...pods.keys()]) { pods.get(key).body.remove(); pods.delete(key); }"
+                                    "take({node: 'n', version: '1', pods: [], idle: [], unmeasured: []}, 0, 1);")
+        self.assertIn("podrttd doctor", self.browser.find_element(By.ID, "empty").text)
+
+    def test_fits_a_telephone(self):
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                     {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True})
+        try:
+            wait_until(lambda: self.browser.execute_script("return document.documentElement.scrollWidth") <= 390, "it fits")
+            name = f"{'n' * 63}/{'p' * 253}"
+            self.browser.execute_script(
+                """take({node: "n", version: "1", pods: [{namespace: arguments[0], pod: arguments[1], legs: {network: {data: [100, 1]}}}],
+                        idle: [], unmeasured: []}, 0, 1); arrange();""", *name.split("/"))
+            width = self.browser.execute_script("return document.documentElement.scrollWidth")
+            self.assertLessEqual(width, 390)
+            height = self.browser.execute_script("return document.querySelector('tbody th').getBoundingClientRect().height")
+            self.assertLess(height, 60)  # two lines
+        finally:
+            self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
     def test_every_kind_that_is_measured_has_a_column(self):
         heading = self.browser.find_element(By.CSS_SELECTOR, 'th[data-figure="echo"]')
@@ -145,7 +198,7 @@ class PageTest(unittest.TestCase):
         name = "<img src=x onerror=document.title='hurt'>"
         self.browser.execute_script(
             """take({node: arguments[0], version: "1", pods: [{namespace: arguments[0], pod: "x", legs: {network: {data: [100, 1]}}}],
-                    unmeasured: [{namespace: arguments[0], pod: "y", reason: "failed"}]}, 0, 1); arrange();""", name)
+                    idle: [], unmeasured: [{namespace: arguments[0], pod: "y", reason: "failed"}]}, 0, 1); arrange();""", name)
         self.assertEqual(self.browser.find_elements(By.TAG_NAME, "img"), [])
         self.assertIn(f"{name}/y (failed)", self.browser.find_element(By.ID, "unmeasured").text)
         self.assertIn(f"{name}/x", self.names())
@@ -161,7 +214,16 @@ class PageTest(unittest.TestCase):
         """After a minute of traffic, when one is wanted."""
         if SCREENSHOTS:
             time.sleep(75)
-            self.browser.save_screenshot(str(pathlib.Path(SCREENSHOTS) / "page.png"))
+            for scheme in ("light", "dark"):
+                self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+                for width, height, name in ((1400, 520, "page"), (390, 480, "page-narrow")):
+                    self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                                 {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700})
+                    time.sleep(3)  # until the pictures are drawn anew
+                    suffix = "" if scheme == "light" else "-dark"
+                    self.browser.save_screenshot(str(pathlib.Path(SCREENSHOTS) / f"{name}{suffix}.png"))
+            self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 if __name__ == "__main__":

@@ -76,10 +76,15 @@ std::string page_data(const Snapshot &snapshot, const AttachStates::ById &states
     for (auto &[name, of_pod] : by_pod)
         pods.push_back({{"namespace", name.first}, {"pod", name.second}, {"legs", std::move(of_pod)}});
 
-    Json unmeasured = Json::array();
+    Json idle = Json::array(), unmeasured = Json::array();
     for (const auto &[id, state] : states) {
         const auto pod = snapshot.pods.find(id);
-        if (!state.measured() && pod != snapshot.pods.end())
+        if (pod == snapshot.pods.end() || pod->second.deleted)
+            continue;
+        if (state.measured() && !snapshot.pod_series.empty() &&
+            !by_pod.contains({pod->second.name_space, shown_name(pod->second)}))
+            idle.push_back({{"namespace", pod->second.name_space}, {"pod", pod->second.name}});
+        if (!state.measured())
             unmeasured.push_back({{"namespace", pod->second.name_space},
                                   {"pod", pod->second.name},
                                   {"reason", state.reason()}});
@@ -92,6 +97,7 @@ std::string page_data(const Snapshot &snapshot, const AttachStates::ById &states
                    {"per_octave", 1 << PODRTT_SCHEMA}}},
                  {"kinds", kind_rows()},
                  {"pods", std::move(pods)},
+                 {"idle", std::move(idle)},
                  {"unmeasured", std::move(unmeasured)}});
 }
 

@@ -27,7 +27,8 @@ const std::map<std::string, PageFile, std::less<>> &page_files();
 //     {"version": "…", "node": "…", "buckets": {"count": …, "first_exponent": …, "per_octave": …},
 //      "kinds": [{"name": "data", "title": "…", "help": "…"}, …],
 //      "pods": [{"namespace": "…", "pod": "…", "legs": {"network": {"data": [bucket, count, …], …}, …}},
-//      …], "unmeasured": [{"namespace": "…", "pod": "…", "reason": "…"}, …]}
+//      …], "idle": [{"namespace": "…", "pod": "…"}, …],
+//      "unmeasured": [{"namespace": "…", "pod": "…", "reason": "…"}, …]}
 //
 // Histograms hold what was counted so far, and only buckets that are not empty. Without histograms
 // of single pods, it is namespaces, and "pod" is empty.

@@ -4,8 +4,8 @@
 "use strict";
 
 const INTERVAL_MS = 2000;
-const KEPT_MS = 120000; // what the pictures show
-const WINDOW_MS = 60000; // what the figures are of
+const KEPT_MS = 300000; // the longest that figures are of
+const PICTURE_MS = 120000; // what the pictures show
 
 // Of the heat maps: half an octave a row, from 2^-16 to 2^3 s.
 const LOWEST_EXPONENT = -16;
@@ -72,6 +72,18 @@ const duration = (seconds) => {
   return `${seconds.toFixed(2)} s`;
 };
 
+// What the reader has chosen, kept in the address so that it can be handed on.
+const chosen = { filter: "", order: "worst", window: "60" };
+for (const [name, value] of new URLSearchParams(location.search)) if (name in chosen) chosen[name] = value;
+
+const windowMs = () => Number(chosen.window) * 1000;
+
+function choose(name, value) {
+  chosen[name] = value;
+  const search = new URLSearchParams(Object.entries(chosen).filter(([, text]) => text !== ""));
+  history.replaceState(null, "", `?${search}`);
+}
+
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 
 // A leg of a pod: what was counted last, and what has come since the page is open, answer by answer. They
@@ -91,7 +103,12 @@ class Leg {
     }
     while (this.intervals.length && this.intervals[0].to < to - KEPT_MS) this.intervals.shift();
     this.counted = histograms;
-    const recent = this.intervals.filter((interval) => interval.to > to - WINDOW_MS);
+    this.reckon(to);
+  }
+
+  // The figures of the window that is chosen.
+  reckon(now) {
+    const recent = this.intervals.filter((interval) => interval.to > now - windowMs());
     this.figures = {
       worst: this.worst(recent),
       p50: this.figure(recent, kinds[0].name, 0.5),
@@ -101,14 +118,14 @@ class Leg {
     for (const { name } of kinds.slice(1)) this.figures[name] = this.figure(recent, name, 0.5);
   }
 
-  // Of the last minute; else of all time, which is then said to be old.
+  // Of the window; else of all time, which is then said to be old.
   figure(recent, kind, q) {
     const value = quantile(sumOf(recent.map((interval) => interval[kind])), q);
     if (!Number.isNaN(value)) return { value, old: false };
     return { value: quantile(sumOf([this.counted[kind] ?? []]), q), old: true };
   }
 
-  // The wait whose p99 is longest, of the last minute if there is any.
+  // The wait whose p99 is longest, of the window if there is any.
   worst(recent) {
     const waits = kinds
       .filter(({ name }) => WAITS.includes(name))
@@ -135,7 +152,10 @@ class Pod {
     this.body.dataset.pod = this.name;
     this.heading = document.createElement("th");
     this.heading.scope = "rowgroup";
-    this.heading.textContent = this.name; // never as HTML: names come from elsewhere
+    const alone = document.createElement("a"); // the pod alone, with its waits side by side
+    alone.href = `?${new URLSearchParams({ filter: this.name })}`;
+    alone.textContent = this.name; // never as HTML: names come from elsewhere
+    this.heading.append(alone);
     this.heading.title = this.name;
     this.inView = true; // until the browser says otherwise
   }
@@ -167,7 +187,9 @@ class Pod {
       canvas.height = ROWS;
       canvas.setAttribute("role", "img");
       canvas.dataset.picture = picture;
-      row.insertCell().append(canvas);
+      const cell = row.insertCell();
+      cell.className = "picture";
+      cell.append(canvas);
       cells[picture] = canvas;
     }
     this.rows.set(leg, cells);
@@ -198,13 +220,14 @@ class Pod {
   }
 }
 
-const xOf = (time, now) => WIDTH * (1 - (now - time) / KEPT_MS);
+const xOf = (time, now) => WIDTH * (1 - (now - time) / PICTURE_MS);
 
 // The p99 of each interval, on a logarithmic scale for each picture.
 function drawSpark(canvas, leg, now) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const points = leg.intervals.map((interval) => [xOf(interval.to, now), quantile(sumOf([interval[kinds[0].name]]), 0.99)]);
+  const shown = leg.intervals.filter((interval) => interval.to > now - PICTURE_MS);
+  const points = shown.map((interval) => [xOf(interval.to, now), quantile(sumOf([interval[kinds[0].name]]), 0.99)]);
   const known = points.map(([, value]) => value).filter((value) => !Number.isNaN(value));
   const text = known.length
     ? `p99 between ${duration(Math.min(...known))} and ${duration(Math.max(...known))}`
@@ -238,7 +261,8 @@ function drawHeat(canvas, leg, now) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   const lowest = (LOWEST_EXPONENT - buckets.first_exponent) * buckets.per_octave;
-  const columns = leg.intervals.map((interval) => {
+  const shown = leg.intervals.filter((interval) => interval.to > now - PICTURE_MS);
+  const columns = shown.map((interval) => {
     const rows = new Float64Array(ROWS);
     eachPair(interval[kinds[0].name], (bucket, count) => {
       rows[Math.min(ROWS - 1, Math.max(0, Math.floor(((bucket - lowest - 1) * 2) / buckets.per_octave)))] += count;
@@ -248,8 +272,8 @@ function drawHeat(canvas, leg, now) {
   const most = columns.reduce((highest, rows) => Math.max(highest, ...rows), 0);
   context.fillStyle = style("--mark");
   columns.forEach((rows, i) => {
-    const left = xOf(leg.intervals[i].from, now);
-    const right = xOf(leg.intervals[i].to, now);
+    const left = xOf(shown[i].from, now);
+    const right = xOf(shown[i].to, now);
     rows.forEach((count, row) => {
       if (!count) return;
       context.globalAlpha = 0.2 + 0.8 * (Math.log1p(count) / Math.log1p(most));
@@ -260,7 +284,6 @@ function drawHeat(canvas, leg, now) {
 }
 
 const pods = new Map();
-let order = "worst";
 let asked = performance.now(); // the last time
 
 // Only what is in view is drawn: a node may have hundreds of pods.
@@ -276,12 +299,13 @@ const watch = new IntersectionObserver((entries) => {
 const element = (id) => document.getElementById(id);
 
 function arrange() {
+  const order = chosen.order === "name" || !figures().includes(chosen.order) ? "name" : chosen.order;
   const sorted = [...pods.values()].sort((a, b) =>
     (order === "name" ? 0 : b.weight(order) - a.weight(order)) || a.name.localeCompare(b.name));
-  const wanted = element("filter").value.trim();
+  const wanted = chosen.filter.trim().toLowerCase();
   const table = document.querySelector("table");
   sorted.forEach((pod, i) => {
-    pod.body.hidden = !pod.name.includes(wanted);
+    pod.body.hidden = !pod.name.toLowerCase().includes(wanted);
     if (table.tBodies[i] !== pod.body) table.insertBefore(pod.body, table.tBodies[i] ?? null);
   });
 }
@@ -339,9 +363,14 @@ function take(answer, from, to) {
     pods.delete(key);
   }
   hideEmptyColumns();
-  const unmeasured = answer.unmeasured.map(({ namespace, pod, reason }) => `${namespace}/${pod} (${reason})`);
-  element("unmeasured").hidden = unmeasured.length === 0;
-  element("unmeasured").textContent = `Not measured: ${unmeasured.join(", ")}`;
+  list("unmeasured", "Not measured", answer.unmeasured.map(({ namespace, pod, reason }) => `${namespace}/${pod} (${reason})`));
+  list("idle", "No samples yet", answer.idle.map(({ namespace, pod }) => `${namespace}/${pod}`));
+  element("empty").hidden = pods.size > 0 || answer.idle.length > 0 || answer.unmeasured.length > 0;
+}
+
+function list(id, what, names) {
+  element(id).hidden = names.length === 0;
+  element(id).textContent = `${what}: ${names.join(", ")}`;
 }
 
 function say(text, bad) {
@@ -363,7 +392,7 @@ async function refresh() {
     asked = now;
     if (!element("hold").checked) arrange();
     for (const pod of pods.values()) if (pod.inView) pod.draw(now);
-    const what = pods.size === 1 ? "1 row" : `${pods.size} rows`;
+    const what = pods.size === 1 ? "1 pod" : `${pods.size} pods`;
     say(pods.size ? `${what}, ${new Date().toLocaleTimeString()}` : "No samples yet", false);
   } catch (error) {
     say(`podrttd does not answer: ${error.message}; this is what it said last`, true);
@@ -374,16 +403,31 @@ async function refresh() {
 function listenToHeadings() {
   const buttons = document.querySelectorAll("th button");
   const mark = () => {
-    for (const button of buttons) button.setAttribute("aria-pressed", button.dataset.order === order);
+    for (const button of buttons) button.setAttribute("aria-pressed", button.dataset.order === chosen.order);
   };
   for (const button of buttons)
     button.addEventListener("click", () => {
-      order = button.dataset.order;
+      choose("order", button.dataset.order);
       mark();
       arrange();
     });
   mark();
 }
 
-element("filter").addEventListener("input", arrange);
+element("filter").value = chosen.filter;
+element("filter").addEventListener("input", () => {
+  choose("filter", element("filter").value);
+  arrange();
+});
+
+if ([...element("window").options].some(({ value }) => value === chosen.window)) element("window").value = chosen.window;
+else chosen.window = element("window").value;
+element("window").addEventListener("change", () => {
+  choose("window", element("window").value);
+  for (const pod of pods.values()) {
+    for (const leg of pod.legs.values()) leg.reckon(asked);
+    pod.draw(asked);
+  }
+  arrange();
+});
 refresh();
