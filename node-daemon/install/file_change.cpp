@@ -15,6 +15,7 @@
 
 #include "bpf/user/fd.h"
 #include "bpf/user/file.h"
+#include "node-daemon/counts/lock.h"
 
 namespace podrtt
 {
@@ -131,6 +132,9 @@ fs::path resolve(const fs::path &path)
     return error ? path : target;
 }
 
+// Another podrttd has temporary files of the same names.
+constexpr const char *lock_holder = "another podrttd changes a file in it";
+
 fs::path temporary_of(const fs::path &path)
 {
     return path.string() + ".podrtt-new";
@@ -138,11 +142,10 @@ fs::path temporary_of(const fs::path &path)
 
 Result<void> put_file(const FileChange &change)
 {
-    std::error_code error;
-    fs::create_directories(change.path.parent_path(), error);
-    if (error)
-        return failure("create directory", change.path.parent_path(), error.value());
     const fs::path path = change.source.empty() ? resolve(change.path) : change.path;
+    const auto lock = lock_directory(path.parent_path(), lock_holder);
+    if (!lock)
+        return std::unexpected(lock.error());
     const fs::path temporary = temporary_of(path);
     auto written = write_new(change, path, temporary);
     if (written)
@@ -154,6 +157,12 @@ Result<void> put_file(const FileChange &change)
 // Out of the way first, and looked at then.
 Result<void> remove_file(const FileChange &change)
 {
+    std::error_code error;
+    if (!fs::exists(fs::symlink_status(change.path, error)))
+        return {};
+    const auto lock = lock_directory(change.path.parent_path(), lock_holder);
+    if (!lock)
+        return std::unexpected(lock.error());
     const fs::path temporary = temporary_of(change.path);
     if (rename(change.path.c_str(), temporary.c_str()) != 0)
         return errno == ENOENT ? Result<void>() : failure("remove", change.path, errno);

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "node-daemon/counts/lock.h"
 #include "unit-tests/support/installation.h"
 
 namespace podrtt
@@ -33,6 +34,20 @@ protected:
 
     const std::filesystem::path file_ = directory() / "file";
 };
+
+// Its temporary file would be taken for ours, and ours for its own.
+TEST_F(Changes, WaitForAnotherPodrttd)
+{
+    write(file_, "before");
+    {
+        const auto other = lock_directory(directory(), "a test");
+        EXPECT_THAT(apply("before", "after"), HasSubstr("another podrttd"));
+        EXPECT_THAT(apply("before", std::nullopt), HasSubstr("another podrttd"));
+        EXPECT_EQ(read(file_), "before");
+    }
+    EXPECT_EQ(apply("before", "after"), "");
+    EXPECT_EQ(read(file_), "after");
+}
 
 TEST_F(Changes, LeaveWhatSomebodyElseHasWrittenMeanwhile)
 {
