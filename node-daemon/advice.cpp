@@ -28,7 +28,7 @@ std::string advice_on(const Error &error, Subcommand subcommand)
                ", which may be why: run it unconfined, as manifests/base does";
     if (error.code == ENOENT && reads_pins(subcommand))
         return "no podrttd has run on this node, or it has another --pin-path: start podrttd run";
-    if (error.code == EADDRINUSE)
+    if (error.code == EADDRINUSE && subcommand == Subcommand::run)
         return "something else listens there: --listen takes another address";
     if (!error.detail.empty())
         return "--log-level debug shows what libbpf says of it";

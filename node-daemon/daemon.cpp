@@ -263,8 +263,9 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
             return;
         }
         set_log(*log, wanted->log_level, wanted->json_log);
-        collector.set_series(wanted->series);
         reconciler.set_policy(policy_of(*wanted));
+        reconciler.reconcile(Clock::now()); // which decides the names of pods, before series have them
+        collector.set_series(wanted->series);
         gone_namespaces.set_grace_period(wanted->namespace_grace_period);
         for (const auto &done : {peers.set(*wanted), set_settings(*maps, *wanted)})
             if (!done)

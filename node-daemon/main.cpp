@@ -73,8 +73,9 @@ int main(int argc, char **argv)
         done = podrtt::doctor(pins, options->doctor, std::cout);
         break;
     case podrtt::Subcommand::watch:
-        if (auto termination = podrtt::take_signals({SIGTERM, SIGINT}))
-            done = podrtt::watch(options->watch, *termination, std::cout, std::cerr);
+        // A terminal that is closed must not leave anything behind.
+        if (auto termination = podrtt::take_signals({SIGTERM, SIGINT, SIGHUP, SIGQUIT}))
+            done = podrtt::watch(pins, options->watch, *termination, std::cout, std::cerr);
         else
             done = std::unexpected(termination.error());
         break;

@@ -144,8 +144,12 @@ std::string complete_in_bash(const CLI::App &app)
     }
     return fmt::format(R"(# podrttd completion for bash; made by podrttd completion bash
 _podrttd() {{
-    local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD - 1]}} command="" options="" each
+    local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD - 1]}} command="" options="" each last=""
     for each in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+        case "$last" in
+        --pin-path | --config) last=""; continue ;;
+        esac
+        last=$each
         case "$each" in
         -*) ;;
         *) command=$each; break ;;
@@ -243,7 +247,7 @@ std::string make_manual(const CLI::App &app)
     for (const CLI::App *command : commands_of(app))
         text += command_in_manual(*command);
     return text + R"(.SH EXIT STATUS
-0 if all went well, 1 if not, 2 for wrong usage.
+0 if all went well, 1 if not, 2 for wrong usage; of status 3 if no daemon runs or a pod is not measured.
 .SH FILES
 .TP
 .I /sys/fs/bpf/podrtt

@@ -198,6 +198,7 @@ void add_event_options(CLI::App &command, StreamOptions &options, EventWords &wo
     add_choice(command, "--leg", words.leg, {"both", "network", "pod"}, "Only one leg");
     command.add_option("--kind", words.kinds, "Only what is timed so, by commas")
         ->delimiter(',')
+        ->allow_extra_args(false) // the word that follows may be an interface
         ->check(CLI::IsMember(kind_names()));
     command.add_option("--peer", filter.peer, "Only peers of this class");
     command.add_option("--cidr", words.cidr, "Only peers in this network")
@@ -387,6 +388,9 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                     "Show what is waited for, as podrttd top does; where the output is no terminal, a "
                     "table after 10s or --duration");
     add_event_options(*watch, options.watch.stream, watched_words);
+    for (const char *name :
+         {"--format", "--kind", "--cidr", "--port", "--slower-than", "--count", "--rate"})
+        watch->get_option("--top")->excludes(watch->get_option(name)); // of single times
 
     CLI::App *status = app.add_subcommand(
         "status",
@@ -451,13 +455,17 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     options.top.order = std::ranges::find(orders, order, &Word<Order>::name)->number;
     set_events(options.stream, event_words);
     set_events(options.watch.stream, watched_words);
-    options.watch.top.once = !isatty(STDOUT_FILENO);
+    options.watch.top.filter.leg = options.watch.stream.filter.leg;
+    options.watch.top.filter.peer = options.watch.stream.filter.peer;
+    options.watch.top.duration = options.watch.stream.duration;
+    options.watch.top.once = !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO);
     if (options.watch.top.once) // nothing has been measured before
         options.watch.top.window = options.watch.stream.duration > 0s ? options.watch.stream.duration : 10s;
     if (top_leg != "both")
         options.top.filter.leg = std::ranges::find(legs, top_leg, &Leg::name)->leg;
     options.top.json |= output == "json";
-    options.top.once |= options.top.json || top->count("--output") > 0 || !isatty(STDOUT_FILENO);
+    options.top.once |=
+        options.top.json || top->count("--output") > 0 || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO);
     options.run.peers = default_peers();
     for (const auto &peer : peers)
         options.run.peers.push_back(*parse_peer(peer));

@@ -222,7 +222,7 @@ class OptionsTest(unittest.TestCase):
             requests(pod, NEAR.v4, PORT)
             config.write_text('{"peer": ["after=10.200.0.0/24"]}', encoding="utf-8")
             daemon.process.send_signal(1)
-            wait_until(lambda: said("read the peer classes again"), "the classes are in force")
+            wait_until(lambda: said("read the options again"), "the classes are in force")
             requests(pod, NEAR.v4, PORT)
             daemon.stop()
         found = {s["peer"]: s["samples"] for s in top()

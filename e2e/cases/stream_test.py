@@ -109,7 +109,10 @@ class StreamTest(unittest.TestCase):
         wait_until(self.is_switched_on, "events are reported")
         reader.kill()
         reader.wait()
+        requests(self.web, self.near.v4, PORT, 1, 1)  # which nobody reads
         wait_until(lambda: not self.is_switched_on(), "it is off again", 20)
+        done = subprocess.run([BIN / "podrttd", "stream", "--duration", "1s"], capture_output=True, text=True, check=True, timeout=20)
+        self.assertEqual(done.stdout, "")  # what was left is old
 
 
 if __name__ == "__main__":

@@ -82,11 +82,29 @@ class WatchTest(unittest.TestCase):
         pod = Pod(Chain(), "shop", "web").create()
         done = subprocess.run([BIN / "podrttd", "watch", pod.host_veth], capture_output=True, text=True, check=False, timeout=30)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("another podrtt", done.stderr)
+        self.assertIn("podrttd measures already", done.stderr)
+        daemon.process.kill()  # its programs measure on, and are its own
+        daemon.process.wait()
+        done = subprocess.run([BIN / "podrttd", "watch", pod.host_veth], capture_output=True, text=True, check=False, timeout=30)
+        self.assertIn("podrttd measures already", done.stderr)
+        daemon = Daemon("--grace-period", "1")
         requests(pod, self.near.v4, PORT)
         self.assertIn('podrtt_tcp_handshake_seconds_count{namespace="shop",pod="web"', daemon.metrics())
         pod.delete()
         daemon.stop()
+
+    def test_a_terminal_that_is_closed_leaves_nothing(self):
+        for number in (1, 3):
+            watch = self.start()
+            watch.send_signal(number)
+            watch.communicate(timeout=20)
+            self.assertEqual(pins(), [])
+
+    def test_an_interface_without_ethernet_is_refused(self):
+        run("ip", "tuntap", "add", "tun7", "mode", "tun")
+        done = subprocess.run([BIN / "podrttd", "watch", "tun7"], capture_output=True, text=True, check=False, timeout=30)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no Ethernet header", done.stderr)
 
     def test_an_interface_that_is_not_there_is_named(self):
         done = subprocess.run([BIN / "podrttd", "watch", "nowhere0"], capture_output=True, text=True, check=False, timeout=30)

@@ -12,8 +12,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "manifests/helm/podrtt"
-# The chart's own affair.
-GIVEN_BY_THE_CHART = {"config", "web.config.file", "web.listen-address"}
+# The chart's own affair: what is mounted where.
+GIVEN_BY_THE_CHART = {"config", "web.config.file", "web.listen-address", "cni-cache-dir", "cni-conf-dir", "cni-bin-dir", "plugin"}
 
 
 def documented():
@@ -36,9 +36,9 @@ def main():
         print(f"values.schema.json and docs/reference.md differ: {sorted(known ^ documented())}", file=sys.stderr)
         failed = True
     options = {"peer": ["redis=10.1.2.0/24", "db=fd00::/8"], "pod-metrics": ["rtt", "dns"], "max-flows": 1048576,
-               "icmp": True, "install": False, "grace-period": "10m", "listen": [":1"]}
+               "icmp": True, "install": False, "grace-period": "10m", "namespace-grace-period": 0, "listen": [":1"]}
     expected = {"run", "--peer=redis=10.1.2.0/24", "--peer=db=fd00::/8", "--pod-metrics=rtt,dns", "--max-flows=1048576",
-                "--icmp", "--grace-period=10m", "--listen=:1"}
+                "--icmp", "--grace-period=10m", "--namespace-grace-period=0", "--listen=:1"}
     if (rendered := arguments(sys.argv[1], options)) != expected:
         print(f"options are rendered as {sorted(rendered)}", file=sys.stderr)
         failed = True

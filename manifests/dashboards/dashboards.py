@@ -413,10 +413,10 @@ def podrtt():
                      f"sum by (program) (rate(podrtt_bpf_program_runs_total{{{NODES}}}[$__rate_interval]))", "{{program}}"),
               logarithmic=False),
         graph("CPU time of podrttd", "Of one core.",
-              by_node(f"rate(process_cpu_seconds_total{{{NODES}}}[$__rate_interval]) and on (cluster, node) podrtt_build_info"),
+              by_node(f"rate(process_cpu_seconds_total{{{NODES}}}[$__rate_interval]) and on (cluster, instance) podrtt_build_info"),
               unit="percentunit", logarithmic=False),
         graph("Memory of podrttd", "Resident, without the BPF maps.",
-              by_node(f"process_resident_memory_bytes{{{NODES}}} and on (cluster, node) podrtt_build_info"), unit="bytes",
+              by_node(f"process_resident_memory_bytes{{{NODES}}} and on (cluster, instance) podrtt_build_info"), unit="bytes",
               logarithmic=False),
         graph("Memory of the BPF maps", "As the kernel accounts for it; the same on every node.",
               target(f"max by (map) (podrtt_bpf_map_memory_bytes{{{NODES}}})", "{{map}}"), unit="bytes",
@@ -425,7 +425,7 @@ def podrtt():
               target(f"max by (map) (podrtt_bpf_map_entries{{{NODES}}} / podrtt_bpf_map_capacity)", "{{map}}"),
               unit="percentunit", logarithmic=False),
         graph("Scrapes", "How long they take.",
-              by_node(f"scrape_duration_seconds{{{NODES}}} and on (cluster, node) podrtt_build_info"), logarithmic=False),
+              by_node(f"scrape_duration_seconds{{{NODES}}} and on (cluster, instance) podrtt_build_info"), logarithmic=False),
     ])
 
 

@@ -58,6 +58,8 @@ CreatedTimes created_times(const Snapshot &snapshot)
 {
     CreatedTimes times;
     for (const auto &[id, pod] : snapshot.pods) {
+        if (pod.named == PODRTT_NAMED_OTHER || is_others_of_namespace(pod)) // of many pods
+            continue;
         const double created = static_cast<double>(pod.created) * 1e-9;
         auto &time = times.try_emplace({pod.name_space, shown_name(pod)}, created).first->second;
         time = std::min(time, created);

@@ -78,7 +78,8 @@ std::string to_json(const ShownEvent &shown, std::uint64_t time, const End &sour
         {"sent_bytes", event.bytes[sender]},
         {"rec_packets", event.packets[receiver]},
         {"rec_bytes", event.bytes[receiver]},
-        {"match_on_egress", event.leg == PODRTT_LEG_NETWORK}, // what enters the pod leaves the host veth
+        // What enters the pod leaves the host veth.
+        {"match_on_egress", (event.leg == PODRTT_LEG_NETWORK) != shown.reversed},
         {"namespace", shown.pod ? shown.pod->name_space : ""},
         {"pod", shown.pod ? shown.pod->name : ""},
         {"leg", leg_of(event.leg).name},

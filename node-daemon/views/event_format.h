@@ -29,6 +29,7 @@ struct ShownEvent {
     const podrtt_pod *pod;           // null if it is not known any more
     std::string peer;                // the class of its network
     std::int64_t realtime_offset_ns; // CLOCK_REALTIME - CLOCK_MONOTONIC
+    bool reversed = false;           // programs are inside the pod: what enters it comes in there
 };
 
 // Address and port of the pod, or of its peer.

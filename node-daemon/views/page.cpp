@@ -64,7 +64,7 @@ const std::map<std::string, PageFile, std::less<>> &page_files()
     return files;
 }
 
-std::string page_data(const Snapshot &snapshot, const AttachStates::ById &states)
+std::string page_data(const Snapshot &snapshot, const AttachStates::ById &states, bool has_pods)
 {
     std::map<PodName, Json> by_pod;
     for (const auto &[key, histogram] :
@@ -81,7 +81,7 @@ std::string page_data(const Snapshot &snapshot, const AttachStates::ById &states
         const auto pod = snapshot.pods.find(id);
         if (pod == snapshot.pods.end() || pod->second.deleted)
             continue;
-        if (state.measured() && !snapshot.pod_series.empty() &&
+        if (state.measured() && has_pods &&
             !by_pod.contains({pod->second.name_space, shown_name(pod->second)}))
             idle.push_back({{"namespace", pod->second.name_space}, {"pod", pod->second.name}});
         if (!state.measured())
@@ -106,7 +106,7 @@ std::string make_page_data(const Maps &maps, const AttachStates &states, SeriesO
     options.peers = false;
     auto snapshot = Snapshot::take(maps, options);
     if (snapshot)
-        return page_data(*snapshot, states.all());
+        return page_data(*snapshot, states.all(), options.pods);
     spdlog::error("{}", snapshot.error().message());
     return "";
 }

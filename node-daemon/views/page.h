@@ -31,8 +31,8 @@ const std::map<std::string, PageFile, std::less<>> &page_files();
 //      "unmeasured": [{"namespace": "…", "pod": "…", "reason": "…"}, …]}
 //
 // Histograms hold what was counted so far, and only buckets that are not empty. Without histograms
-// of single pods, it is namespaces, and "pod" is empty.
-std::string page_data(const Snapshot &snapshot, const AttachStates::ById &states);
+// of single pods, it is namespaces, and "pod" is empty; `has_pods` says whether there may be such.
+std::string page_data(const Snapshot &snapshot, const AttachStates::ById &states, bool has_pods = true);
 
 // The same, of what the maps hold now; empty if they cannot be read.
 std::string make_page_data(const Maps &maps, const AttachStates &states, SeriesOptions options);

@@ -58,8 +58,11 @@ public:
 
     void print(const podrtt_event &event)
     {
-        const ShownEvent shown = {&event, find_pod(event.flow.pod), peer_name(event.peer),
-                                  realtime_offset_ns_};
+        if (event.time < begin_ns_) // left by an earlier reader
+            return;
+        const podrtt_pod *pod = find_pod(event.flow.pod);
+        const ShownEvent shown = {&event, pod, peer_name(event.peer), realtime_offset_ns_,
+                                  options_.reversed || (pod && pod->attach == PODRTT_ATTACH_POD)};
         if (is_done() || !options_.filter.admits(shown))
             return;
         if (options_.rate && in_second_ >= options_.rate) {
@@ -76,9 +79,13 @@ public:
         in_second_++;
     }
 
+    // Not to be away from signals, and from the lease, for long.
+    bool goes_on() const { return !is_done() && Clock::now() < pause_; }
+
     // What is kept until ids may have been given out again, and names may be others.
     void forget(Clock::time_point now)
     {
+        pause_ = now + renewal + renewal / 2;
         pods_.clear();
         peers_ = peer_names(maps_).value_or(std::vector<std::string>());
         if (now - second_ >= std::chrono::seconds(1)) {
@@ -120,6 +127,8 @@ private:
     const StreamOptions &options_;
     std::ostream &out_;
     std::int64_t realtime_offset_ns_;
+    const std::uint64_t begin_ns_ = static_cast<std::uint64_t>(clock_now_ns(CLOCK_MONOTONIC));
+    Clock::time_point pause_;
     std::map<std::uint32_t, podrtt_pod> pods_;
     std::vector<std::string> peers_;
     std::uint64_t printed_ = 0;
@@ -134,8 +143,9 @@ int on_event(void *printer, void *data, std::size_t size)
     if (size < sizeof(event))
         return 0;
     std::memcpy(&event, data, sizeof(event));
-    static_cast<Printer *>(printer)->print(event);
-    return 0;
+    auto &prints = *static_cast<Printer *>(printer);
+    prints.print(event);
+    return prints.goes_on() ? 0 : -EINTR; // which ends this turn
 }
 
 // Of a reader that was too slow.
@@ -176,10 +186,13 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &te
         return failure("read", pins.path(PODRTT_MAP_EVENTS), errno);
     const auto start = Clock::now();
     const auto lost_before = lost_events(*maps);
-    bool ended = false;
+    bool ended = false, lapsed = false;
+    std::uint64_t until = 0;
     while (!ended && out && !printer.is_done()) {
         const auto now = Clock::now();
-        const auto until = static_cast<std::uint64_t>(clock_now_ns(CLOCK_MONOTONIC)) + lease_ns;
+        const auto at = static_cast<std::uint64_t>(clock_now_ns(CLOCK_MONOTONIC));
+        lapsed |= until != 0 && at > until;
+        until = at + lease_ns;
         if (auto renewed = maps->settings.update(setting, until); !renewed)
             return renewed;
         printer.forget(now);
@@ -202,6 +215,8 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &te
         out.flush();
     }
     printer.finish();
+    if (lapsed)
+        notes << "the output was blocked for so long that for a while nothing was reported\n";
     if (const auto lost = lost_events(*maps) - lost_before; lost > 0)
         notes << "lost " << lost << " events: the reader was too slow\n";
     if (printer.left_out() > 0)

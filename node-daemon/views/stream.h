@@ -36,6 +36,7 @@ struct StreamOptions {
     EventFormat format = EventFormat::jsonl;
     std::uint64_t count = 0;          // end after so many; 0: never
     std::chrono::seconds duration{0}; // the same
+    bool reversed = false;            // programs are on the measured side of the interface, as inside a pod
     std::uint64_t rate = 0;           // lines a second at most, and the rest are left out; 0: all
 };
 

@@ -19,7 +19,8 @@ namespace podrtt
 struct TopOptions {
     std::chrono::seconds interval{2};
     std::optional<std::chrono::seconds>
-        window; // else 10 s on the screen, and since each pod's beginning at once
+        window;                       // else 10 s on the screen, and since each pod's beginning at once
+    std::chrono::seconds duration{0}; // of the screen; 0: until the user has seen enough
     bool once = false;
     bool json = false;
     RowFilter filter;

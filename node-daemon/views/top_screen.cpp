@@ -96,6 +96,8 @@ public:
           length_(options.window.value_or(windows[0])), filter_(options.filter), order_(options.order),
           window_(std::max<Clock::duration>(length_, *std::rbegin(windows)))
     {
+        if (options.duration.count())
+            until_ = Clock::now() + options.duration;
     }
 
     // Until the user has seen enough.
@@ -103,6 +105,8 @@ public:
     {
         for (;;) {
             const auto now = Clock::now();
+            if (until_ && now >= *until_)
+                return {};
             if (now >= next_) {
                 if (auto looked = take(now); !looked)
                     return looked;
@@ -132,7 +136,12 @@ private:
         return {};
     }
 
-    void make() { rows_ = make_rows(window_.recent(length_), pods_, filter_, order_); }
+    void make()
+    {
+        if (!is_held_)
+            shown_ = window_.recent(length_);
+        rows_ = make_rows(shown_, pods_, filter_, order_);
+    }
 
     int room() const { return std::max(1, LINES - 3); } // for rows
 
@@ -224,7 +233,8 @@ private:
             order_ = static_cast<Order>((static_cast<std::size_t>(order_) + 1) % std::size(orders));
             break;
         case 'w':
-            length_ = next_of(windows, length_);
+            if (!is_held_)
+                length_ = next_of(windows, length_);
             break;
         case 'l':
             filter_.leg = !filter_.leg                         ? std::optional(PODRTT_LEG_NETWORK)
@@ -248,9 +258,9 @@ private:
             break;
         default:
             scroll_by(key);
+            return true;
         }
-        if (!is_held_)
-            make();
+        make();
         return true;
     }
 
@@ -288,9 +298,11 @@ private:
     Order order_;
     Window window_;
     Clock::time_point next_;
+    std::optional<Clock::time_point> until_;
     std::time_t taken_ = 0;
     PodStates pods_;
     std::set<std::string> peers_;
+    Window::Series shown_; // what rows are made of
     std::vector<LatencyRow> rows_;
     int top_row_ = 0; // the first on the screen
     bool shows_help_ = false;

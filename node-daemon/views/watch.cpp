@@ -2,9 +2,12 @@
 #include "node-daemon/views/watch.h"
 
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netlink/route/link.h>
 #include <poll.h>
+#include <spdlog/fmt/fmt.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +44,10 @@ Result<bool> leads_elsewhere(Netlink &netlink, int ifindex)
     auto link = netlink.link(ifindex);
     if (!link)
         return std::unexpected(link.error());
+    // The programs read Ethernet's headers; tunnels have none.
+    const unsigned type = rtnl_link_get_arptype(link->get());
+    if (type != ARPHRD_ETHER && type != ARPHRD_LOOPBACK)
+        return failure("watch", rtnl_link_get_name(link->get()), "its packets have no Ethernet header");
     std::int32_t netns = -1;
     return is_veth(link->get()) && rtnl_link_get_link_netnsid(link->get(), &netns) == 0;
 }
@@ -91,7 +98,20 @@ private:
     bool is_attached_ = false;
 };
 
-Result<void> attach_to(const Pins &pins, Maps &maps, const WatchOptions &options, int ifindex)
+// Whether the programs of a daemon are on it, that may not run at the moment.
+Result<void> leave_to_daemon(const Pins &daemon, const std::string &interface, int ifindex)
+{
+    auto attacher = attach::Attacher::open(daemon);
+    auto view = attacher ? attacher->observe(ifindex) : std::unexpected(attacher.error());
+    if (view && attacher->pod_on(*view))
+        return std::unexpected(Error{"watch", interface, EADDRINUSE,
+                                     "it is a pod's that podrttd measures already; podrttd top shows it"});
+    return {}; // there is no daemon, and the rest is seen when programs are attached
+}
+
+// Whether they are on the measured side of the interface.
+Result<bool> attach_to(const Pins &pins, Maps &maps, const WatchOptions &options, int ifindex,
+                       CleanUp &clean_up)
 {
     auto attacher = attach::Attacher::open(pins);
     if (!attacher)
@@ -100,26 +120,33 @@ Result<void> attach_to(const Pins &pins, Maps &maps, const WatchOptions &options
     if (!view)
         return std::unexpected(view.error());
     if (auto left = attacher->leave_to_another(*view); !left)
-        return left;
+        return std::unexpected(left.error());
     auto id = record_pod(maps.pods, maps.settings, record_of(options.interface, ifindex));
     if (!id)
         return std::unexpected(id.error());
     auto elsewhere = leads_elsewhere(attacher->netlink(), ifindex);
     if (!elsewhere)
         return std::unexpected(elsewhere.error());
-    if (options.own || !*elsewhere)
-        return attacher->attach_reversed(*view, *id);
+    clean_up.set_attached(); // or half of it
+    if (options.own || !*elsewhere) {
+        auto attached = attacher->attach_reversed(*view, *id);
+        return attached ? Result<bool>(true) : std::unexpected(attached.error());
+    }
     auto attached = attacher->attach(*view, *id, PODRTT_ATTACH_AUTO);
-    return attached ? Result<void>() : std::unexpected(attached.error());
+    return attached ? Result<bool>(false) : std::unexpected(attached.error());
 }
 
 Result<void> show(const Pins &pins, const WatchOptions &options, const Fd &termination, std::ostream &out,
                   std::ostream &notes)
 {
     if (options.shows_top) {
+        // A screen ends by SIGTERM, of the parent; what the terminal sends as well would break into its
+        // end.
+        for (const int signal : {SIGINT, SIGQUIT, SIGHUP})
+            std::signal(signal, SIG_IGN);
         sigset_t all;
         sigfillset(&all);
-        pthread_sigmask(SIG_UNBLOCK, &all, nullptr); // a screen ends by them
+        pthread_sigmask(SIG_UNBLOCK, &all, nullptr);
         return options.top.once ? print_top(pins, options.top, out) : show_top(pins, options.top);
     }
     return stream(pins, options.stream, termination, out, notes);
@@ -142,11 +169,17 @@ Result<void> show_apart(const Pins &pins, const WatchOptions &options, const Fd 
     }
     int status = 0;
     bool was_ended = false;
+    std::chrono::steady_clock::time_point patience;
     while (waitpid(child, &status, WNOHANG) == 0) {
         constexpr int look_ms = 50;
         pollfd waiting = {termination.get(), POLLIN, 0};
-        if (poll(&waiting, 1, look_ms) > 0 && !std::exchange(was_ended, true))
+        const auto now = std::chrono::steady_clock::now();
+        if (poll(&waiting, 1, look_ms) > 0 && !std::exchange(was_ended, true)) {
             kill(child, SIGTERM);
+            patience = now + std::chrono::seconds(2);
+        }
+        if (was_ended && now > patience) // its output is blocked
+            kill(child, SIGKILL);
         if (was_ended) // the signal is still there
             std::this_thread::sleep_for(std::chrono::milliseconds(look_ms));
     }
@@ -157,13 +190,18 @@ Result<void> show_apart(const Pins &pins, const WatchOptions &options, const Fd 
 
 } // namespace
 
-Result<void> watch(const WatchOptions &options, const Fd &termination, std::ostream &out,
+Result<void> watch(const Pins &daemon, const WatchOptions &wanted, const Fd &termination, std::ostream &out,
                    std::ostream &notes)
 {
-    const auto ifindex = static_cast<int>(if_nametoindex(options.interface.c_str()));
+    const auto ifindex = static_cast<int>(if_nametoindex(wanted.interface.c_str()));
     if (ifindex == 0)
-        return failure("watch", options.interface, "there is no such interface here; see ip link");
-    const Pins pins("/sys/fs/bpf/podrtt-watch-" + std::to_string(ifindex));
+        return failure("watch", wanted.interface, "there is no such interface here; see ip link");
+    if (auto left = leave_to_daemon(daemon, wanted.interface, ifindex); !left)
+        return left;
+    // Namespaces have interfaces of the same numbers.
+    struct stat netns = {};
+    stat("/proc/thread-self/ns/net", &netns);
+    const Pins pins(fmt::format("/sys/fs/bpf/podrtt-watch-{}-{}", netns.st_ino, ifindex));
     if (auto mounted = ensure_bpffs(pins.directory()); !mounted)
         return std::unexpected(mounted.error());
     auto lock = lock_directory(pins.directory(), "another podrttd watch has it");
@@ -184,9 +222,11 @@ Result<void> watch(const WatchOptions &options, const Fd &termination, std::ostr
     if (!number)
         return std::unexpected(number.error());
     const auto owner = announce_owner(static_cast<std::uint32_t>(number->value_or(0)));
-    if (auto attached = attach_to(pins, *maps, options, ifindex); !attached)
-        return attached;
-    clean_up.set_attached();
+    const auto reversed = attach_to(pins, *maps, wanted, ifindex, clean_up);
+    if (!reversed)
+        return std::unexpected(reversed.error());
+    WatchOptions options = wanted;
+    options.stream.reversed = *reversed;
     return show_apart(pins, options, termination, out, notes);
 }
 

@@ -6,6 +6,7 @@
 
 #include "bpf/user/error.h"
 #include "bpf/user/fd.h"
+#include "bpf/user/pins.h"
 #include "node-daemon/views/stream.h"
 #include "node-daemon/views/top.h"
 
@@ -24,7 +25,7 @@ struct WatchOptions {
 // attaches, shows, detaches, and leaves nothing pinned. Of a veth whose other end is elsewhere it is who
 // lives there that is measured, as with a pod; of any other interface this host. EADDRINUSE if a podrttd
 // measures it already.
-Result<void> watch(const WatchOptions &options, const Fd &termination, std::ostream &out,
+Result<void> watch(const Pins &daemon, const WatchOptions &wanted, const Fd &termination, std::ostream &out,
                    std::ostream &notes);
 
 } // namespace podrtt

@@ -21,8 +21,9 @@ public:
     using Clock = std::chrono::steady_clock;
     using Series = std::map<SeriesKey, podrtt_histogram>;
 
-    // Differences older than `longest` are forgotten.
-    explicit Window(Clock::duration longest) : longest_(longest) {}
+    // Differences older than `longest` are forgotten, and those that are not of the last few looks are put
+    // together, so that the memory does not grow with the number of looks.
+    explicit Window(Clock::duration longest) : longest_(longest), slot_(longest / 30) {}
 
     // A look; of the first there is no difference yet.
     void add(Series series, Clock::time_point now);
@@ -36,20 +37,26 @@ public:
 
 private:
     struct Change {
-        SeriesKey key;
-        std::uint64_t sum;
-        std::vector<std::pair<std::uint16_t, std::uint64_t>> buckets; // that have changed, and by how much
+        std::uint64_t sum = 0;
+        std::vector<std::pair<std::uint16_t, std::uint32_t>> buckets; // that have changed, ascending
     };
     struct Look {
         Clock::time_point begin;
         Clock::time_point end;
-        std::vector<Change> changes;
+        std::map<std::uint32_t, Change> changes; // by the number of their key
     };
 
+    std::uint32_t number_of(const SeriesKey &key);
+    static void merge(Look &into, const Look &later);
+    void put_together(Clock::time_point now);
+
     Clock::duration longest_;
+    Clock::duration slot_; // of what is put together
     Series last_;
     Clock::time_point last_time_;
-    std::deque<Look> looks_; // the oldest first
+    std::deque<Look> looks_;                   // the oldest first
+    std::map<SeriesKey, std::uint32_t> known_; // numbers of keys
+    std::vector<SeriesKey> keys_;              // by number
 };
 
 } // namespace podrtt

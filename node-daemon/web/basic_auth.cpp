@@ -55,10 +55,12 @@ BasicAuth::Verdict BasicAuth::may_ask(const std::shared_ptr<const WebConfig> &co
     const std::unique_lock checking(suspected ? checking_guesses_ : checking_, std::try_to_lock);
     if (!checking)
         return Verdict::later;
+    const auto begin = Clock::now();
     const bool right = is_user(*config, authorization);
+    const auto took = Clock::now() - begin;
     const std::lock_guard lock(mutex_);
     if (!right)
-        wrong_[network] = now;
+        wrong_[network] = now + took;
     else if (config == config_)
         known_.insert(digest); // so that a scrape does not pay for bcrypt again
     return right ? Verdict::yes : Verdict::no;

@@ -69,7 +69,9 @@ std::optional<Reply> Routes::refuse(const Request &request)
 {
     const auto config = config_.get();
     const auto now = BasicAuth::Clock::now();
-    if (!rate_limit_.admits(config->rate_limit, now))
+    // The node's probes cost nothing, and must not starve.
+    const bool is_probe = request.path == "/healthz" || request.path == "/readyz";
+    if (!is_probe && !rate_limit_.admits(config->rate_limit, now))
         return text(too_many, "too many requests; try again\n", {{"Retry-After", "1"}});
     if (config->is_open(request.path))
         return std::nullopt;

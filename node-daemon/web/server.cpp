@@ -220,6 +220,10 @@ private:
             return MHD_YES;
         }
         const auto config = server.config_.get();
+        // Who was let in by a configuration that holds no more comes again.
+        if (const auto *known = connected_of(connection);
+            known && known->config != config && config->tls && config->tls->client_auth != ClientAuth::none)
+            return MHD_NO;
         const int fd = socket_of(connection);
         server.clients_.begin_answer(fd, Clock::now());
         const Reply reply = server.handler_(
@@ -240,31 +244,44 @@ private:
         static_cast<Implementation *>(self)->clients_.end_answer(socket_of(connection), Clock::now());
     }
 
-    static void on_connection(void *self, MHD_Connection *connection, void **credentials,
+    static void on_connection(void *self, MHD_Connection *connection, void **connected,
                               MHD_ConnectionNotificationCode what)
     {
         auto &server = *static_cast<Implementation *>(self);
         const int fd = socket_of(connection);
         if (what == MHD_CONNECTION_NOTIFY_STARTED) {
             server.clients_.add(fd, peer_of(connection), Clock::now());
-            if (const auto config = server.config_.get(); config->tls)
-                *credentials = give_credentials(connection, *config).release();
+            if (auto config = server.config_.get(); config->tls)
+                *connected = give_credentials(connection, std::move(config)).release();
         } else {
-            const std::unique_ptr<TlsCredentials> ended(static_cast<TlsCredentials *>(*credentials));
+            const std::unique_ptr<Connected> ended(static_cast<Connected *>(*connected));
             server.clients_.remove(fd);
         }
     }
 
+    // What a connection by TLS began with.
+    struct Connected {
+        std::shared_ptr<const WebConfig> config;
+        TlsCredentials credentials;
+    };
+
     // Certificates are read when a client comes, so that renewed ones count at once.
-    static std::unique_ptr<TlsCredentials> give_credentials(MHD_Connection *connection,
-                                                            const WebConfig &config)
+    static std::unique_ptr<Connected> give_credentials(MHD_Connection *connection,
+                                                       std::shared_ptr<const WebConfig> config)
     {
-        auto credentials = read_tls_credentials(*config.tls);
+        auto credentials = read_tls_credentials(*config->tls);
         if (!credentials) // half renewed: there is no certificate to show, and the connection ends
             return nullptr;
-        auto owned = std::make_unique<TlsCredentials>(std::move(*credentials));
-        begin_tls(session_of(connection), *config.tls, *owned, !config.open_paths.empty());
-        return owned;
+        auto connected = std::make_unique<Connected>(std::move(config), std::move(*credentials));
+        begin_tls(session_of(connection), *connected->config->tls, connected->credentials,
+                  !connected->config->open_paths.empty());
+        return connected;
+    }
+
+    static const Connected *connected_of(MHD_Connection *connection)
+    {
+        const auto *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        return info ? static_cast<const Connected *>(info->socket_context) : nullptr;
     }
 
     WebConfigFile &config_;

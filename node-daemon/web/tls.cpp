@@ -140,7 +140,8 @@ Result<TlsCredentials> read_tls_credentials(const TlsConfig &tls)
 void begin_tls(gnutls_session_t session, const TlsConfig &tls, const TlsCredentials &credentials,
                bool some_are_open)
 {
-    gnutls_priority_set_direct(session, tls.priorities.c_str(), nullptr);
+    if (gnutls_priority_set_direct(session, tls.priorities.c_str(), nullptr) != GNUTLS_E_SUCCESS)
+        return; // without a certificate the handshake fails
     gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials.get());
     if (tls.client_auth == ClientAuth::none)
         return;

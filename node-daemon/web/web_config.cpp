@@ -86,6 +86,19 @@ public:
         return path;
     }
 
+    template <typename Value, std::size_t count>
+    std::vector<Value> words(const YAML::Node &node, const std::string &key,
+                             const Word<Value> (&known)[count])
+    {
+        std::vector<Value> chosen;
+        if (node.IsSequence())
+            for (const auto &item : node)
+                chosen.push_back(word(item, key, known));
+        else if (!node.IsNull())
+            add_mistake("\"" + key + "\" must be a list");
+        return chosen;
+    }
+
     // The value of one of `words`, or of the first if it is none of them.
     template <typename Value, std::size_t count>
     Value word(const YAML::Node &node, const std::string &key, const Word<Value> (&words)[count])
@@ -121,8 +134,8 @@ public:
     std::chrono::nanoseconds duration(const YAML::Node &node, const std::string &key)
     {
         const auto value = parse_duration(text(node, key));
-        if (!value)
-            add_mistake("\"" + key + "\" must be a duration such as 1s");
+        if (!value || *value > std::chrono::hours(1))
+            add_mistake("\"" + key + "\" must be a duration such as 1s, up to 1h");
         return value.value_or(std::chrono::nanoseconds(0));
     }
 
@@ -259,24 +272,23 @@ std::optional<TlsConfig> read_tls(Reader &reader, const YAML::Node &node)
                   tls.client_auth = reader.word(value, "client_auth_type", client_auths);
           }},
          {"client_allowed_sans",
-          [&](const auto &value) { tls.client_names = reader.texts(value, "client_allowed_sans"); }},
+          [&](const auto &value) {
+              tls.client_names = reader.texts(value, "client_allowed_sans");
+              if (tls.client_names.empty() && value.IsSequence())
+                  reader.add_mistake("\"client_allowed_sans\" is empty: nobody would be let in");
+          }},
          {"min_version",
           [&](const auto &value) { choice.min_version = reader.word(value, "min_version", versions); }},
          {"max_version",
           [&](const auto &value) { choice.max_version = reader.word(value, "max_version", versions); }},
          {"cipher_suites",
-          [&](const auto &value) {
-              for (const auto &cipher : value)
-                  choice.ciphers.push_back(reader.word(cipher, "cipher_suites", ciphers));
-          }},
+          [&](const auto &value) { choice.ciphers = reader.words(value, "cipher_suites", ciphers); }},
          {"prefer_server_cipher_suites",
           [&](const auto &value) {
               choice.server_prefers = reader.yes(value, "prefer_server_cipher_suites");
           }},
-         {"curve_preferences", [&](const auto &value) {
-              for (const auto &curve : value)
-                  choice.curves.push_back(reader.word(curve, "curve_preferences", curves));
-          }}});
+         {"curve_preferences",
+          [&](const auto &value) { choice.curves = reader.words(value, "curve_preferences", curves); }}});
     check_pem(reader, tls.certificate, "cert");
     check_pem(reader, tls.key, "key");
     check_pem(reader, tls.client_ca, "client_ca");
@@ -295,6 +307,10 @@ std::optional<TlsConfig> read_tls(Reader &reader, const YAML::Node &node)
     if (choice.min_version > choice.max_version)
         reader.add_mistake("\"min_version\" is beyond \"max_version\"");
     tls.priorities = priorities(choice);
+    gnutls_priority_t priority = nullptr;
+    if (gnutls_priority_init(&priority, tls.priorities.c_str(), nullptr) != GNUTLS_E_SUCCESS)
+        reader.add_mistake("versions, \"cipher_suites\" and \"curve_preferences\" leave nothing to speak");
+    gnutls_priority_deinit(priority);
     return tls;
 }
 

@@ -1,25 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/web/web_config_file.h"
 
-#include <spdlog/fmt/fmt.h>
-#include <sys/stat.h>
-
+#include <chrono>
+#include <ctime>
 #include <utility>
+
+#include "node-daemon/web/tls.h"
 
 namespace podrtt
 {
 namespace
 {
 
-// Changes whenever the file, or what it is a link to, does.
-std::string look_of(const std::filesystem::path &path)
+// A file that is written where it is may be read half written: so long it must have been left alone.
+constexpr std::chrono::milliseconds quiet{500};
+
+// Whether the file has been changed where it is, just now.
+bool is_being_written(const struct stat &now, const struct stat &before)
 {
-    struct stat status = {};
-    if (stat(path.c_str(), &status) != 0)
-        return "";
-    return fmt::format("{} {} {} {}.{} {}.{}", status.st_dev, status.st_ino, status.st_size,
-                       status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
-                       status.st_ctim.tv_nsec);
+    timespec clock = {};
+    clock_gettime(CLOCK_REALTIME, &clock);
+    const auto since = std::chrono::seconds(clock.tv_sec - now.st_mtim.tv_sec) +
+                       std::chrono::nanoseconds(clock.tv_nsec - now.st_mtim.tv_nsec);
+    return now.st_ino == before.st_ino && now.st_dev == before.st_dev && since < quiet &&
+           since > -quiet; // of a clock that was set back
+}
+
+bool is_same(const struct stat &one, const struct stat &other)
+{
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino && one.st_size == other.st_size &&
+           one.st_mtim.tv_sec == other.st_mtim.tv_sec && one.st_mtim.tv_nsec == other.st_mtim.tv_nsec &&
+           one.st_ctim.tv_sec == other.st_ctim.tv_sec && one.st_ctim.tv_nsec == other.st_ctim.tv_nsec;
 }
 
 void warn(spdlog::logger &log, const std::filesystem::path &path, const WebConfig &config)
@@ -36,7 +47,7 @@ Result<std::unique_ptr<WebConfigFile>> WebConfigFile::open(std::filesystem::path
     auto file = std::make_unique<WebConfigFile>(WebConfig());
     if (path.empty())
         return file;
-    file->seen_ = look_of(path);
+    stat(path.c_str(), &file->seen_);
     auto config = read_web_config(path);
     if (!config)
         return std::unexpected(config.error());
@@ -50,11 +61,12 @@ Result<std::unique_ptr<WebConfigFile>> WebConfigFile::open(std::filesystem::path
 std::shared_ptr<const WebConfig> WebConfigFile::get()
 {
     const std::lock_guard lock(mutex_);
-    if (!path_.empty())
-        if (auto look = look_of(path_); look != seen_) {
-            seen_ = std::move(look);
-            read_again();
-        }
+    struct stat look = {}; // of a file that is gone, too
+    if (path_.empty() || (stat(path_.c_str(), &look) == 0 && is_being_written(look, seen_)) ||
+        is_same(look, seen_))
+        return config_;
+    seen_ = look;
+    read_again();
     return config_;
 }
 
@@ -65,6 +77,11 @@ void WebConfigFile::read_again()
         log_->error("{}; what it said before holds on", config.error().message());
         return;
     }
+    if (config->tls)
+        if (auto credentials = read_tls_credentials(*config->tls); !credentials) {
+            log_->error("{}; what {} said before holds on", credentials.error().message(), path_.string());
+            return;
+        }
     if (config->tls.has_value() != config_->tls.has_value()) {
         log_->warn("{}: to begin or end TLS takes a restart of podrttd", path_.string());
         config->tls = config_->tls;

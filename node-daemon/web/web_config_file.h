@@ -2,19 +2,20 @@
 #pragma once
 
 #include <spdlog/logger.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <memory>
 #include <mutex>
-#include <string>
 
 #include "node-daemon/web/web_config.h"
 
 namespace podrtt
 {
 
-// The web configuration in force: what its file says at the moment. A file with a mistake changes nothing,
-// and the log says so. Thread-safe.
+// The web configuration in force: what its file says at the moment, or, if it is written where it is
+// instead of being replaced, half a second later. A file with a mistake, or with certificates that do not
+// work, changes nothing, and the log says so. Thread-safe.
 class WebConfigFile
 {
 public:
@@ -35,8 +36,8 @@ private:
 
     std::filesystem::path path_;
     std::shared_ptr<spdlog::logger> log_;
-    std::mutex mutex_; // of what follows
-    std::string seen_; // what the file looked like when it was read
+    std::mutex mutex_;      // of what follows
+    struct stat seen_ = {}; // what the file looked like when it was read
     std::shared_ptr<const WebConfig> config_;
 };
 

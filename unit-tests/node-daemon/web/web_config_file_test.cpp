@@ -6,10 +6,12 @@
 #include <spdlog/sinks/ostream_sink.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 namespace podrtt
 {
@@ -68,6 +70,30 @@ TEST_F(WebConfigInForce, OutlivesAMistake)
     EXPECT_EQ(logged_.str().find("unknown key"), logged_.str().rfind("unknown key")); // said once
     std::filesystem::remove(path_);
     EXPECT_TRUE(file->get()->is_open("/a"));
+}
+
+// As `cat new.yml > web.yml` does it: for a moment the file is empty, and would let everybody in.
+TEST_F(WebConfigInForce, IsNotReadHalfWritten)
+{
+    write("auth_excluded_paths: [/a]");
+    auto file = open();
+    ASSERT_TRUE(file);
+    std::ofstream(path_) << "";
+    EXPECT_TRUE(file->get()->is_open("/a"));
+    std::ofstream(path_) << "auth_excluded_paths: [/b]";
+    for (int i = 0; i < 100 && !file->get()->is_open("/b"); i++)
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_TRUE(file->get()->is_open("/b"));
+}
+
+TEST_F(WebConfigInForce, WithACertificateThatDoesNotWorkChangesNothing)
+{
+    write("auth_excluded_paths: [/a]");
+    auto file = open();
+    ASSERT_TRUE(file);
+    write("auth_excluded_paths: [/b]\ntls_server_config: {cert: nonsense, key: nonsense}");
+    EXPECT_TRUE(file->get()->is_open("/a"));
+    EXPECT_THAT(logged_.str(), HasSubstr("holds on"));
 }
 
 TEST_F(WebConfigInForce, WarnsOfWhatMeansNothingHere)

@@ -84,6 +84,9 @@ TEST_F(WebConfigFile, ChoosesVersionsCiphersAndCurvesByGosWords)
     expect_priorities(read(tls + "cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]\n"),
                       "NORMAL:-KX-ALL:-CIPHER-ALL:-MAC-ALL:+RSA:+AES-128-CBC:+SHA1:-VERS-ALL:+VERS-TLS1.2:"
                       "%SERVER_PRECEDENCE");
+    expect_refused(tls + "cipher_suites: TLS_AES_128_GCM_SHA256\n", "must be a list");
+    expect_refused(tls + "min_version: TLS13\n  cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]\n",
+                   "nothing to speak");
     expect_refused(tls + "cipher_suites: [TLS_NULL]\n", "TLS_NULL");
     expect_refused(tls + "curve_preferences: [CurveP257]\n", "CurveP257");
     expect_refused(tls + "min_version: TLS13\n  max_version: TLS12\n", "beyond");
@@ -104,6 +107,7 @@ TEST_F(WebConfigFile, AsksForClientsCertificates)
     expect_refused(tls + "client_ca: z\n", "client_auth_type");
     expect_refused(tls + "client_auth_type: RequestClientCert\n  client_allowed_sans: [a]\n",
                    "client_allowed_sans");
+    expect_refused(tls + "client_auth_type: RequireAnyClientCert\n  client_allowed_sans: []\n", "nobody");
     expect_refused(tls + "cert_file: /dev/null\n", "either");
 }
 
@@ -123,6 +127,7 @@ TEST_F(WebConfigFile, LimitsRequestsAndAddsHeaders)
     EXPECT_EQ(config->rate_limit, (RateLimitConfig{std::chrono::milliseconds(250), 3}));
     EXPECT_EQ(config->headers, (std::map<std::string, std::string>{{"X-Frame-Options", "deny"}}));
     expect_refused("rate_limit: {interval: 5}", "rate_limit.interval");
+    expect_refused("rate_limit: {interval: 3h, burst: 1000000}", "up to 1h");
     expect_refused("rate_limit: {interval: 1s, burst: -1}", "rate_limit.burst");
     expect_refused("http_server_config: {headers: {X-Frame-Options: maybe}}", "X-Frame-Options");
     expect_refused("http_server_config: {headers: {X-Content-Type-Options: sniff}}",

@@ -5,6 +5,24 @@
 {{- $file -}}
 {{- end }}
 
+{{/* Where CNI is on the nodes: of the profile, and over it the values'. */}}
+{{- define "podrtt.cni" -}}
+{{- $cni := (include "podrtt.profile" . | fromYaml).cni }}
+{{- range $name, $path := .Values.cni }}{{ if $path }}{{ $_ := set $cni $name $path }}{{ end }}{{ end }}
+{{- toYaml $cni }}
+{{- end }}
+
+{{/* The options of podrttd run: those of the profile, and over them the values'. */}}
+{{- define "podrtt.options" -}}
+{{- $profile := include "podrtt.profile" . | fromYaml -}}
+{{- mergeOverwrite (deepCopy ($profile.options | default dict)) .Values.options | toYaml }}
+{{- end }}
+
+{{/* Of the last address that it listens on. */}}
+{{- define "podrtt.port" -}}
+{{- regexFind "[0-9]+$" (last (include "podrtt.options" . | fromYaml).listen) -}}
+{{- end }}
+
 {{- define "podrtt.labels" -}}
 app.kubernetes.io/name: podrtt
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -20,10 +38,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{/* The arguments of podrttd run, as a list: options of the profile, and over them the values'. */}}
+{{/* The arguments of podrttd run, as a list. */}}
 {{- define "podrtt.args" -}}
-{{- $profile := include "podrtt.profile" . | fromYaml }}
-{{- $options := mergeOverwrite (deepCopy ($profile.options | default dict)) .Values.options }}
+{{- $options := include "podrtt.options" . | fromYaml }}
 {{- if or .Values.webConfig.content .Values.webConfig.existingSecret }}
 {{- $options = mergeOverwrite $options (dict "web.config.file" "/etc/podrtt/web.yml") }}
 {{- end }}
@@ -41,8 +58,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if $value }}
 - {{ printf "--%s" $name }}
 {{- end }}
-{{- else if kindIs "float64" $value }}
-- {{ printf "--%s=%.0f" $name $value }}
+{{- else if or (kindIs "float64" $value) (kindIs "int64" $value) (kindIs "int" $value) }}
+- {{ printf "--%s=%d" $name (int64 $value) }}
 {{- else if $value }}
 - {{ printf "--%s=%v" $name $value | quote }}
 {{- end }}
@@ -51,7 +68,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{/* Of the daemon and of uninstall. */}}
 {{- define "podrtt.securityContext" -}}
-appArmorProfile: {type: Unconfined} # the runtime's own denies /sys/fs/bpf; known from Kubernetes 1.30 on
+{{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version }}
+appArmorProfile: {type: Unconfined} # the runtime's own denies /sys/fs/bpf; before Kubernetes 1.30 the annotation says so
+{{- end }}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 runAsUser: 0
@@ -84,15 +103,16 @@ affinity: # a virtual node has no pods of its own
 {{- end }}
 
 {{- define "podrtt.volumes" -}}
+{{- $cni := include "podrtt.cni" . | fromYaml -}}
 {{- $profile := include "podrtt.profile" . | fromYaml -}}
 - name: bpffs
   hostPath: {path: /sys/fs/bpf, type: Directory}
 - name: cni-bin
-  hostPath: {path: {{ $profile.cni.bin }}, type: DirectoryOrCreate}
+  hostPath: {path: {{ $cni.bin }}, type: {{ $profile.cniBinType | default "DirectoryOrCreate" }}}
 - name: cni-conf
-  hostPath: {path: {{ $profile.cni.conf }}, type: DirectoryOrCreate}
+  hostPath: {path: {{ $cni.conf }}, type: DirectoryOrCreate}
 - name: cni-cache
-  hostPath: {path: {{ $profile.cni.cache }}, type: DirectoryOrCreate}
+  hostPath: {path: {{ $cni.cache }}, type: DirectoryOrCreate}
 - name: netns
   hostPath: {path: /var/run/netns, type: DirectoryOrCreate}
 {{- end }}
