@@ -104,7 +104,7 @@ std::string unknown_command(const CLI::App &app, int argc, const char *const *ar
 {
     const auto commands = app.get_subcommands([](const CLI::App *) { return true; });
     for (int i = 1; i < argc; i++) {
-        const std::string word = argv[i];
+        std::string word = argv[i];
         if (std::ranges::any_of(commands,
                                 [&](const CLI::App *command) { return command->get_name() == word; }))
             return "";

@@ -10,6 +10,7 @@
 #include <ctime>
 #include <iterator>
 #include <memory>
+#include <ranges>
 #include <string_view>
 #include <utility>
 
@@ -34,8 +35,7 @@ constexpr const char *help[] = {
     "RESP    a request to its answer, p99             CONN   first SYN to the SYN-ACK, p99",
     "RECOV   data lost and sent again, p99            DNS    a query to its answer, p99",
     "RTT     data to its acknowledgement, p99         FLOOR  the path itself, median",
-    "On a wide screen also medians of round trips and responses, handshakes (SYN), ping, connections "
-    "begun.",
+    "On a wide screen also: medians of RTT and RESP, handshakes (SYN), ping, connections begun.",
     "",
     "arrows, PgUp, PgDn, Home, End   scroll           space  hold the picture",
     "s  order: worst, floor, rtt, connects, name      w      window: 10 s, 1 min, 5 min",
@@ -195,8 +195,9 @@ private:
         top_row_ = std::clamp(top_row_, 0, std::max(0, static_cast<int>(rows_.size()) - room()));
         if (rows_.empty())
             put(3, pods_.empty() ? "no pods are known on this node yet" : "no pod fits the filter");
-        for (int line = 0; line < room() && top_row_ + line < static_cast<int>(rows_.size()); line++)
-            put(3 + line, layout.line(rows_[static_cast<std::size_t>(top_row_ + line)]));
+        int line = 3;
+        for (const auto &row : rows_ | std::views::drop(top_row_) | std::views::take(room()))
+            put(line++, layout.line(row));
     }
 
     // What goes beyond the edge is cut: a line that is full to its end would begin the next.
@@ -204,10 +205,13 @@ private:
     {
         if (line >= LINES)
             return;
+        // In UTF-8, a byte that does not continue a character begins one.
         std::size_t bytes = 0;
-        for (int columns = 0; bytes < text.size() && columns < COLS; columns++)
-            while (++bytes < text.size() && (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80)
-                ;
+        for (int columns = 0; bytes < text.size(); bytes++) {
+            const bool begins = (static_cast<unsigned char>(text[bytes]) & 0xc0) != 0x80;
+            if (begins && columns++ == COLS)
+                break;
+        }
         mvaddnstr(line, 0, text.c_str(), static_cast<int>(bytes));
     }
 

@@ -3,6 +3,7 @@
 
 #include <crypt.h>
 #include <gnutls/gnutls.h>
+#include <spdlog/fmt/fmt.h>
 #include <strings.h>
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
@@ -52,7 +53,8 @@ public:
             if (const auto setter = setters.find(key); setter != setters.end())
                 setter->second(item.second);
             else
-                add_mistake("unknown key \"" + (section.empty() ? "" : section + ".") + key + "\"");
+                add_mistake(
+                    fmt::format("unknown key \"{}{}{}\"", section, section.empty() ? "" : ".", key));
         }
     }
 

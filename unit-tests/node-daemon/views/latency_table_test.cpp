@@ -35,6 +35,7 @@ SeriesKey key(const std::string &pod, podrtt_kind kind, podrtt_leg leg = PODRTT_
 std::vector<std::string> names(const std::vector<LatencyRow> &rows)
 {
     std::vector<std::string> found;
+    found.reserve(rows.size());
     for (const auto &row : rows)
         found.push_back(row.name.second);
     return found;
