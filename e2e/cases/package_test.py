@@ -2,6 +2,7 @@
 """The package of Debian, installed in a Debian 12 that has nothing else, and the daemon run from there. Run by
 e2e/rig/isolate."""
 
+import json
 import pathlib
 import shutil
 import subprocess
@@ -48,6 +49,20 @@ class PackageTest(unittest.TestCase):
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", "/run/podrttd.service"], capture_output=True,
                               text=True, check=False)
         self.assertEqual(done.stderr, "")
+
+    def test_removed_it_leaves_cni_as_it_was(self):
+        conflist = self.root / "etc/cni/net.d/10-podnet.conflist"
+        conflist.parent.mkdir(parents=True, exist_ok=True)
+        before = json.dumps({"cniVersion": "1.0.0", "name": "podnet", "plugins": [{"type": "ptp"}]})
+        conflist.write_text(before, encoding="ascii")
+        self.addCleanup(conflist.unlink)
+        self.in_root("podrttd", "install")
+        self.assertIn('"podrtt"', conflist.read_text(encoding="ascii"))
+
+        self.addCleanup(self.in_root, "dpkg", "--install", "/podrtt.deb")
+        self.in_root("dpkg", "--remove", "podrtt")
+        self.assertEqual(json.loads(conflist.read_text(encoding="ascii")), json.loads(before))
+        self.assertEqual(list((self.root / "opt/cni/bin").glob("*")), [])
 
     def test_its_daemon_measures_a_pod(self):
         (self.root / "etc/podrtt/podrttd.yml").write_text("listen: ['127.0.0.1:9435']\n", encoding="ascii")
