@@ -47,6 +47,8 @@ int main(int argc, char **argv)
             pins, options->run,
             [&]() -> std::optional<podrtt::RunOptions> {
                 auto again = podrtt::parse_options(argc, argv);
+                if (again && again->pin_path != options->pin_path)
+                    log->warn("a restart is needed for --pin-path");
                 return again ? std::optional(again->run) : std::nullopt;
             },
             log);

@@ -238,7 +238,7 @@ class SighupTest(unittest.TestCase):
     def test_sighup_takes_what_can_change_and_names_what_cannot(self):
         self.CONFIG.write_text("pod-metrics: [rtt]\n", encoding="ascii")
         with open(self.LOG, "w", encoding="ascii") as log:
-            daemon = Daemon("--config", str(self.CONFIG), stderr=log)
+            daemon = Daemon("--config", str(self.CONFIG), stderr=log, pin_path=None)
         try:
             self.CONFIG.write_text("pod-metrics: [floor]\nlog-format: json\nmax-flows: 2048\nlisten: ':1'\n"
                                    "namespace-grace-period: 2h\nno-dns: true\n", encoding="ascii")
@@ -251,6 +251,9 @@ class SighupTest(unittest.TestCase):
             daemon.process.send_signal(signal.SIGHUP)
             wait_until(lambda: "stay as they were" in self.LOG.read_text(encoding="ascii"), "the file is refused")
             self.assertEqual(len(re.findall("pod-metrics|max-pods", self.LOG.read_text(encoding="ascii"))), 2)
+            self.CONFIG.write_text("pin-path: /sys/fs/bpf/elsewhere\n", encoding="ascii")
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "a restart is needed for --pin-path" in self.LOG.read_text(encoding="ascii"), "it names that")
         finally:
             daemon.stop()
 

@@ -259,7 +259,8 @@ class Daemon:
 
     def __init__(self, *options, listen="127.0.0.1:9435", stderr=None, prefix=(), pin_path=PINS.parent):
         self.listen = listen
-        self.process = subprocess.Popen([*prefix, BIN / "podrttd", "--pin-path", pin_path, "run", "--listen", listen, *self.series, *options],
+        pins = ("--pin-path", pin_path) if pin_path else ()  # else the usual ones
+        self.process = subprocess.Popen([*prefix, BIN / "podrttd", *pins, "run", "--listen", listen, *self.series, *options],
                                         stderr=stderr)
         wait_until(self._serves, "podrttd serves /metrics")
 
