@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """podrttd top on a real terminal (tmux), with real pods under traffic. Run by e2e/rig/isolate."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -15,13 +16,16 @@ PORT = 8080
 class Terminal:
     """A terminal of so many columns and lines, in which podrttd top runs."""
 
+    numbers = itertools.count()
+
     def __init__(self, columns, lines, *options):
+        # A server of its own: that of the terminal before may be about to end, and would take this one with it.
+        self.server = ("tmux", "-L", f"podrtt-{next(self.numbers)}")
         command = f"'{BIN}/podrttd' top --interval 1 {' '.join(options)}; echo ENDED; sleep 60"
         self.tmux("new-session", "-d", "-s", "top", "-x", str(columns), "-y", str(lines), command)
 
-    @staticmethod
-    def tmux(*arguments):
-        return run("tmux", "-L", "podrtt", "-f", "/dev/null", *arguments)
+    def tmux(self, *arguments):
+        return run(*self.server, "-f", "/dev/null", *arguments)
 
     def keys(self, *keys):
         self.tmux("send-keys", "-t", "top", *keys)
@@ -33,7 +37,7 @@ class Terminal:
         wait_until(lambda: re.search(pattern, self.text(), re.MULTILINE), f"{pattern} on the screen", seconds)
 
     def end(self):
-        subprocess.run(["tmux", "-L", "podrtt", "kill-server"], check=False, capture_output=True)
+        subprocess.run([*self.server, "kill-server"], check=False, capture_output=True)
 
 
 class TopTest(unittest.TestCase):
