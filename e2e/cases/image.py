@@ -61,7 +61,7 @@ def connect(pod, peer, times):
 
 def start(podman, image):
     options, arguments = container_options()
-    podman("run", "--detach", "--name", "podrttd", *options, image, *arguments)
+    podman("run", "--detach", "--name", "podrttd", *options, image, *arguments, *node.EVERYTHING)
     wait_until(metrics, "podrttd in its container serves /metrics", 30)
 
 
