@@ -26,29 +26,25 @@ struct Column {
     std::string (*cell)(const LatencyRow &row);
 };
 
+template <podrtt_kind kind, double q>
+std::string time_cell(const LatencyRow &row)
+{
+    return short_duration(quantile_of(row, kind, q));
+}
+
 // The first are those that fit 80 columns of the screen.
 constexpr Column columns[] = {
     {"WORST", 7, [](const LatencyRow &row) { return short_duration(row.worst_wait()); }},
-    {"RESP", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_RESPONSE, 0.99)); }},
-    {"CONN", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_CONNECT, 0.99)); }},
-    {"RECOV", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_RECOVERY, 0.99)); }},
-    {"DNS", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_DNS, 0.99)); }},
-    {"RTT", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_DATA, 0.99)); }},
-    {"FLOOR", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_FLOOR, 0.5)); }},
-    {"RTT50", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_DATA, 0.5)); }},
-    {"RESP50", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_RESPONSE, 0.5)); }},
-    {"SYN", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_HANDSHAKE, 0.5)); }},
-    {"PING", 7,
-     [](const LatencyRow &row) { return short_duration(quantile_of(row, PODRTT_KIND_ECHO, 0.5)); }},
+    {"RESP", 7, time_cell<PODRTT_KIND_RESPONSE, 0.99>},
+    {"CONN", 7, time_cell<PODRTT_KIND_CONNECT, 0.99>},
+    {"RECOV", 7, time_cell<PODRTT_KIND_RECOVERY, 0.99>},
+    {"DNS", 7, time_cell<PODRTT_KIND_DNS, 0.99>},
+    {"RTT", 7, time_cell<PODRTT_KIND_DATA, 0.99>},
+    {"FLOOR", 7, time_cell<PODRTT_KIND_FLOOR, 0.5>},
+    {"RTT50", 7, time_cell<PODRTT_KIND_DATA, 0.5>},
+    {"RESP50", 7, time_cell<PODRTT_KIND_RESPONSE, 0.5>},
+    {"SYN", 7, time_cell<PODRTT_KIND_HANDSHAKE, 0.5>},
+    {"PING", 7, time_cell<PODRTT_KIND_ECHO, 0.5>},
     {"CONNS", 8, [](const LatencyRow &row) { return std::to_string(row.connects); }},
     {"SAMPLES", 10,
      [](const LatencyRow &row) { return std::to_string(sample_count(row.by_kind[PODRTT_KIND_DATA])); }},
@@ -77,13 +73,6 @@ bool contains(const std::string &text, const std::string &wanted)
     return !std::ranges::search(text, wanted, same).empty() || wanted.empty();
 }
 
-bool is_wanted(const PodName &name, const RowFilter &filter)
-{
-    return (filter.name_space.empty() || name.first == filter.name_space) &&
-           (filter.pod.empty() || name.second == filter.pod) &&
-           contains(name.first + "/" + name.second, filter.text);
-}
-
 // What rows are ordered by; the largest comes first, and what there is no number of last.
 double measure(const LatencyRow &row, Order order)
 {
@@ -109,6 +98,19 @@ double measure(const LatencyRow &row, Order order)
 
 } // namespace
 
+bool RowFilter::admits(const PodName &name) const
+{
+    return (name_space.empty() || name.first == name_space) && (pod.empty() || name.second == pod) &&
+           contains(name.first + "/" + name.second, text);
+}
+
+bool RowFilter::admits(const SeriesKey &key) const
+{
+    const bool is_count = find_kind(key.kind) == nullptr; // which has no peer
+    return admits(PodName(key.name_space, key.pod)) && (!leg || key.leg == *leg) &&
+           (is_count || peer.empty() || key.peer == peer);
+}
+
 double LatencyRow::worst_wait() const
 {
     double worst = std::nan("");
@@ -123,13 +125,10 @@ std::vector<LatencyRow> make_rows(const std::map<SeriesKey, podrtt_histogram> &s
 {
     std::map<std::pair<PodName, podrtt_leg>, LatencyRow> by_name;
     for (const auto &[key, histogram] : series) {
-        const PodName name = {key.name_space, key.pod};
         const bool is_count = find_kind(key.kind) == nullptr;
-        if (!is_wanted(name, filter) || (filter.leg && key.leg != *filter.leg) ||
-            (!is_count && !filter.peer.empty() && key.peer != filter.peer))
+        if (!filter.admits(key) || (is_count && key.kind != PODRTT_KIND_CONNECTS))
             continue;
-        if (is_count && key.kind != PODRTT_KIND_CONNECTS)
-            continue;
+        const PodName name = {key.name_space, key.pod};
         const auto row = by_name.try_emplace({name, key.leg}, LatencyRow{name, key.leg, {}, 0, ""}).first;
         if (is_count)
             row->second.connects += histogram.bucket[PODRTT_CONNECT_BEGUN];
@@ -143,7 +142,7 @@ std::vector<LatencyRow> make_rows(const std::map<SeriesKey, podrtt_histogram> &s
     for (const auto &[name, why] : pods) {
         const auto row = by_name.lower_bound({name, PODRTT_LEG_NETWORK});
         const bool has_row = row != by_name.end() && row->first.first == name;
-        if (is_wanted(name, filter) && (!has_row || !why.empty()))
+        if (filter.admits(name) && (!has_row || !why.empty()))
             rows.push_back(
                 {name, filter.leg.value_or(PODRTT_LEG_NETWORK), {}, 0, why.empty() ? "idle" : why});
     }

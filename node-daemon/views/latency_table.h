@@ -32,6 +32,9 @@ struct RowFilter {
     std::optional<podrtt_leg> leg = std::nullopt; // only this one
     std::string peer = {};                        // class; empty: all together
     std::string text = {};                        // anywhere in NAMESPACE/POD, whatever case; empty: any
+
+    bool admits(const PodName &name) const;
+    bool admits(const SeriesKey &key) const;
 };
 
 // A pod on the node, and why it is not measured; empty if it is.

@@ -21,10 +21,7 @@ void print_json(const Window::Series &series, const RowFilter &filter, std::ostr
     auto list = nlohmann::ordered_json::array();
     for (const auto &[key, histogram] : series) {
         const Kind *kind = find_kind(key.kind);
-        if (!kind || (filter.leg && key.leg != *filter.leg) ||
-            (!filter.peer.empty() && key.peer != filter.peer) ||
-            (!filter.name_space.empty() && key.name_space != filter.name_space) ||
-            (!filter.pod.empty() && key.pod != filter.pod))
+        if (!kind || !filter.admits(key))
             continue;
         list.push_back({{"namespace", key.name_space},
                         {"pod", key.pod},
