@@ -4,7 +4,6 @@ e2e/rig/isolate."""
 
 import json
 import pathlib
-import shutil
 import subprocess
 import unittest
 
@@ -41,8 +40,6 @@ class PackageTest(unittest.TestCase):
         self.assertRegex(self.in_root("podrttd", "--version"), r"^podrttd \d+\.\d+\.\d+ \(commit [0-9a-f]{12}\)$")
 
     def test_its_service_is_one_that_systemd_takes(self):
-        if not shutil.which("systemd-analyze"):
-            self.skipTest("no systemd-analyze here")
         unit, = self.root.glob("**/systemd/system/podrttd.service")
         text = unit.read_text(encoding="utf-8").replace("/usr/bin/podrttd", str(self.root / "usr/bin/podrttd"))
         pathlib.Path("/run/podrttd.service").write_text(text, encoding="utf-8")
