@@ -88,14 +88,30 @@ CLI::Option *add_duration(CLI::App &command, const std::string &name, Duration &
         ->default_str(format_duration(duration));
 }
 
+// The same, where the words stand for numbers.
 template <typename Number, std::size_t count>
-std::vector<std::string> names_of(const Word<Number> (&words)[count])
+CLI::Option *add_choice(CLI::App &command, const std::string &name, Number &chosen,
+                        const Word<Number> (&words)[count], const std::string &description)
 {
     std::vector<std::string> names;
     names.reserve(count);
-    for (const auto &[number, name] : words)
-        names.emplace_back(name);
-    return names;
+    for (const auto &word : words)
+        names.emplace_back(word.name);
+    const auto set = [&chosen, &words](const std::string &wanted) {
+        chosen = std::ranges::find(words, wanted, &Word<Number>::name)->number;
+    };
+    return command.add_option_function<std::string>(name, set, description)
+        ->check(CLI::IsMember(names))
+        ->default_str(std::ranges::find(words, chosen, &Word<Number>::number)->name);
+}
+
+CLI::Option *add_leg(CLI::App &command, std::optional<podrtt_leg> &leg, const std::string &description)
+{
+    static constexpr Word<std::optional<podrtt_leg>> words[] = {
+        {std::nullopt, "both"},
+        {PODRTT_LEG_NETWORK, leg_of(PODRTT_LEG_NETWORK).name},
+        {PODRTT_LEG_POD, leg_of(PODRTT_LEG_POD).name}};
+    return add_choice(command, "--leg", leg, words, description);
 }
 
 // The first word that is neither an option nor an option's value nor a command, if no command comes before
@@ -184,7 +200,7 @@ Bounds parse_bounds(const std::vector<std::string> &texts)
 
 // Options of events as they are written.
 struct EventWords {
-    std::string format = "jsonl", leg = "both", cidr = {};
+    std::string cidr = {};
     std::vector<std::string> kinds = {};
 };
 
@@ -193,9 +209,9 @@ void add_event_options(CLI::App &command, StreamOptions &options, EventWords &wo
 {
     EventFilter &filter = options.filter;
     add_choice(
-        command, "--format,-F", words.format, names_of(event_formats),
+        command, "--format,-F", options.format, event_formats,
         "As ePPing has them: standard, for people; ppviz; json, one list; jsonl, an object in each line");
-    add_choice(command, "--leg", words.leg, {"both", "network", "pod"}, "Only one leg");
+    add_leg(command, filter.leg, "Only one leg");
     command.add_option("--kind", words.kinds, "Only what is timed so, by commas")
         ->delimiter(',')
         ->allow_extra_args(false) // the word that follows may be an interface
@@ -218,9 +234,6 @@ void add_event_options(CLI::App &command, StreamOptions &options, EventWords &wo
 
 void set_events(StreamOptions &options, const EventWords &words)
 {
-    options.format = std::ranges::find(event_formats, words.format, &Word<EventFormat>::name)->number;
-    if (words.leg != "both")
-        options.filter.leg = std::ranges::find(legs, words.leg, &Leg::name)->leg;
     options.filter.kinds = parse_kinds(words.kinds).value_or(std::vector<podrtt_kind>());
     if (!words.cidr.empty())
         options.filter.cidr = parse_peer("cidr=" + words.cidr)->key;
@@ -233,7 +246,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     Options options;
     std::vector<std::string> peers;
     std::vector<std::string> listen = {"127.0.0.1:9435"};
-    std::string attach = "auto", level = "pod", leg = "both", log_format = "text";
+    std::string level = "pod", log_format = "text";
     bool no_peers = false;
     std::vector<std::string> pod_metrics = {"rtt", "response", "connect", "dns"};
     std::vector<std::string> pod_buckets = {"244us", "977us", "3.9ms", "15.6ms", "62.5ms", "250ms", "1s"};
@@ -284,13 +297,13 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
         ->capture_default_str();
     run->add_flag("--icmp", options.run.icmp, "Measure ICMP echo (ping), too");
     run->add_flag("!--no-dns", options.run.dns, "Leave DNS queries and their answers alone");
-    add_choice(*run, "--attach", attach, names_of(forms),
+    add_choice(*run, "--attach", options.run.attach, forms,
                "auto, clsact or tcx (both on the host veth), or pod (inside the pod). auto moves a pod "
                "inside whose packets pass the host veth in one direction only");
     add_choice(*run, "--level", level, {"pod", "namespace"},
                "pod, or namespace: no histograms of single pods on /metrics");
-    add_choice(*run, "--leg", leg, {"both", "network", "pod"},
-               "both, or the one leg whose histograms are on /metrics: network or pod");
+    add_leg(*run, options.run.series.leg,
+            "both, or the one leg whose histograms are on /metrics: network or pod");
     run->add_flag("!--no-node-peer", options.run.node_peer,
                   "No peer class \"node\" for the node's own addresses, from which probes come");
     run->add_flag("--no-peers", no_peers, "Sum peer classes up on /metrics, without the label peer");
@@ -349,7 +362,7 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                         "Take the programs off all pods, too, and remove what is pinned: what was measured "
                         "is lost. The daemon must have ended");
 
-    std::string top_leg = "both", order = "worst", output = "table";
+    std::string output = "table";
     std::chrono::seconds window{0};
     CLI::App *top = app.add_subcommand(
         "top", "Show what pods wait for, on the terminal: ? helps there; or once, as a table or JSON");
@@ -359,11 +372,11 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
                  "once, from now "
                  "on, if not said since each pod's beginning",
                  0s, 3600s, 1s);
-    add_choice(*top, "--sort", order, names_of(orders),
+    add_choice(*top, "--sort", options.top.order, orders,
                "What comes first: the worst wait, or the largest of these");
     top->add_option("--namespace", options.top.filter.name_space, "Only pods of this namespace");
     top->add_option("--pod", options.top.filter.pod, "Only the pod of this name");
-    add_choice(*top, "--leg", top_leg, {"both", "network", "pod"}, "Only one leg");
+    add_leg(*top, options.top.filter.leg, "Only one leg");
     top->add_option("--peer", options.top.filter.peer, "Only peers of this class");
     top->add_flag("--once", options.top.once,
                   "Print once and end, as is done where the output is no terminal");
@@ -442,17 +455,13 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
             options.subcommand = subcommand;
     for (const auto &address : listen)
         options.run.listen.push_back(*parse_listen_address(address));
-    options.run.attach = std::ranges::find(forms, attach, &Word<podrtt_attach>::name)->number;
     options.run.json_log = log_format == "json";
     options.run.series.pods = level == "pod";
     options.run.series.peers = !no_peers;
     options.run.series.pod_kinds = parse_kinds(pod_metrics);
     options.run.series.pod_bounds = parse_bounds(pod_buckets);
-    if (leg != "both")
-        options.run.series.leg = std::ranges::find(legs, leg, &Leg::name)->leg;
     if (window > 0s)
         options.top.window = window;
-    options.top.order = std::ranges::find(orders, order, &Word<Order>::name)->number;
     set_events(options.stream, event_words);
     set_events(options.watch.stream, watched_words);
     options.watch.top.filter.leg = options.watch.stream.filter.leg;
@@ -461,8 +470,6 @@ std::expected<Options, int> parse_options(int argc, const char *const *argv)
     options.watch.top.once = !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO);
     if (options.watch.top.once) // nothing has been measured before
         options.watch.top.window = options.watch.stream.duration > 0s ? options.watch.stream.duration : 10s;
-    if (top_leg != "both")
-        options.top.filter.leg = std::ranges::find(legs, top_leg, &Leg::name)->leg;
     options.top.json |= output == "json";
     options.top.once |=
         options.top.json || top->count("--output") > 0 || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO);
