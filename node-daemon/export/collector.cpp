@@ -67,9 +67,9 @@ CreatedTimes created_times(const Snapshot &snapshot)
     return times;
 }
 
-std::optional<double> find_time(const CreatedTimes &times, const SeriesKey &key)
+std::optional<double> find_time(const CreatedTimes &times, const PodName &pod)
 {
-    const auto found = times.find({key.name_space, key.pod});
+    const auto found = times.find(pod);
     return found == times.end() ? std::nullopt : std::optional(found->second);
 }
 
@@ -80,7 +80,8 @@ HistogramFamily histogram_family(std::string name, std::string help, podrtt_kind
     HistogramFamily family = {std::move(name), std::move(help), {}, &bounds};
     for (const auto &[key, histogram] : series)
         if (key.kind == kind)
-            family.series.push_back({series_labels(key), &histogram, find_time(times, key)});
+            family.series.push_back(
+                {series_labels(key), &histogram, find_time(times, {key.name_space, key.pod})});
     return family;
 }
 
@@ -152,10 +153,8 @@ Exposition::Created created_of(const MetricFamily &family, const CreatedTimes &t
 {
     Exposition::Created created;
     created.reserve(family.metric.size());
-    for (const auto &metric : family.metric) {
-        const auto found = times.find({metric.label.at(0).value, metric.label.at(1).value});
-        created.push_back(found == times.end() ? std::nullopt : std::optional(found->second));
-    }
+    for (const auto &metric : family.metric)
+        created.push_back(find_time(times, {metric.label.at(0).value, metric.label.at(1).value}));
     return created;
 }
 

@@ -122,12 +122,13 @@ void ProtobufExposition::add(const prometheus::MetricFamily &family, const Creat
         const auto &from = family.metric[i];
         auto &metric = *message.add_metric();
         add_labels(metric, from.label);
-        if (counter)
-            metric.mutable_counter()->set_value(from.counter.value);
-        if (counter && i < created.size() && created[i])
-            set_time(*metric.mutable_counter()->mutable_created_timestamp(), *created[i]);
-        if (!counter)
+        if (!counter) {
             metric.mutable_gauge()->set_value(from.gauge.value);
+            continue;
+        }
+        metric.mutable_counter()->set_value(from.counter.value);
+        if (i < created.size() && created[i])
+            set_time(*metric.mutable_counter()->mutable_created_timestamp(), *created[i]);
     }
     parts_.push_back(delimited(message));
 }

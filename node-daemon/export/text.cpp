@@ -24,13 +24,14 @@ std::string serialize(const prometheus::MetricFamily &family)
     return std::move(text).str();
 }
 
-// The lines that tell of the family, and those of its samples.
-std::pair<std::string, std::string> split_head(const std::string &text)
+// Without the lines that tell of the family.
+std::string serialize_samples(const prometheus::MetricFamily &family)
 {
-    std::size_t end = 0;
-    while (text.compare(end, 1, "#") == 0)
-        end = text.find('\n', end) + 1;
-    return {text.substr(0, end), text.substr(end)};
+    const std::string text = serialize(family);
+    std::size_t begin = 0;
+    while (text.compare(begin, 1, "#") == 0)
+        begin = text.find('\n', begin) + 1;
+    return text.substr(begin);
 }
 
 // Of the first sample, which is a count or a value and has no bound; with the braces, empty if there are
@@ -105,19 +106,14 @@ void OpenMetricsExposition::add(const prometheus::MetricFamily &family, const Cr
     std::string name = family.name;
     if (family.type == prometheus::MetricType::Counter && name.ends_with(total))
         name.erase(name.size() - total.size());
-    const bool has_created = std::ranges::any_of(created, &std::optional<double>::has_value);
-    auto [head, samples] = split_head(serialize(family));
-    std::string text = head;
-    for (const char *word : {"# HELP ", "# TYPE "})
-        if (const auto at = text.find(word + family.name + " "); at != std::string::npos)
-            text.replace(at + std::string_view(word).size(), family.name.size(), name);
-    if (!has_created) {
-        parts_.push_back(text + samples);
+    std::string text = serialize({name, family.help, family.type, {}});
+    if (std::ranges::none_of(created, &std::optional<double>::has_value)) {
+        parts_.push_back(text + serialize_samples(family));
         return;
     }
     for (std::size_t i = 0; i < family.metric.size(); i++) {
-        prometheus::MetricFamily one = {family.name, family.help, family.type, {family.metric[i]}};
-        const std::string own = split_head(serialize(one)).second;
+        const std::string own =
+            serialize_samples({family.name, family.help, family.type, {family.metric[i]}});
         text += own;
         if (i < created.size() && created[i])
             text += fmt::format("{}_created{} {:.3f}\n", name, labels_of_first(own), *created[i]);
