@@ -238,7 +238,7 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     const PluginState *plugin = options.install ? &plugin_state : nullptr;
     Health health;
     Collector collector(pins, *maps, attach_states, repairs, options.series, plugin);
-    Routes routes(**web_config, collector, *maps, attach_states, health, plugin);
+    Routes routes(collector, *maps, attach_states, health, plugin);
     const auto start = Clock::now();
     AdoptionSchedule adoption;
     // Before anybody asks: what was taken over must not come in later, as if it were new.
@@ -251,9 +251,9 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
                                 [&routes](const Request &request) { return routes.handle(request); });
     if (!server)
         return std::unexpected(server.error());
+    const char *scheme = (*web_config)->get()->tls ? "https" : "http";
     for (const auto &address : options.listen)
-        log->info("serving {}://{}/metrics, pins in {}", (*web_config)->get()->tls ? "https" : "http",
-                  address.text(), pins.directory().string());
+        log->info("serving {}://{}/metrics, pins in {}", scheme, address.text(), pins.directory().string());
 
     // What SIGHUP is for.
     const auto reload = [&] {

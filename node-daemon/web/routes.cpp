@@ -67,7 +67,7 @@ Reply Routes::share(Shared &shared, const Request &request, const Make &make)
 // What stands in the way of an answer, if something does.
 std::optional<Reply> Routes::refuse(const Request &request)
 {
-    const auto config = config_.get();
+    const auto &config = request.config;
     const auto now = BasicAuth::Clock::now();
     // The node's probes cost nothing, and must not starve.
     const bool is_probe = request.path == "/healthz" || request.path == "/readyz";

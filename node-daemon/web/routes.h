@@ -13,7 +13,6 @@
 #include "node-daemon/web/health.h"
 #include "node-daemon/web/rate_limit.h"
 #include "node-daemon/web/server.h"
-#include "node-daemon/web/web_config_file.h"
 
 namespace podrtt
 {
@@ -24,10 +23,10 @@ class Routes
 {
 public:
     // All that is passed by reference must outlive the routes.
-    Routes(WebConfigFile &config, const Collector &collector, const Maps &maps,
-           const AttachStates &attach_states, const Health &health, const PluginState *plugin = nullptr)
-        : config_(config), collector_(collector), maps_(maps), attach_states_(attach_states),
-          health_(health), plugin_(plugin)
+    Routes(const Collector &collector, const Maps &maps, const AttachStates &attach_states,
+           const Health &health, const PluginState *plugin = nullptr)
+        : collector_(collector), maps_(maps), attach_states_(attach_states), health_(health),
+          plugin_(plugin)
     {
     }
 
@@ -43,7 +42,6 @@ private:
 
     std::optional<Reply> refuse(const Request &request);
 
-    WebConfigFile &config_;
     RateLimit rate_limit_;
     BasicAuth auth_;
     const Collector &collector_;

@@ -227,7 +227,8 @@ private:
         const int fd = socket_of(connection);
         server.clients_.begin_answer(fd, Clock::now());
         const Reply reply = server.handler_(
-            {.path = path,
+            {.config = config,
+             .path = path,
              .accept = header_of(connection, MHD_HTTP_HEADER_ACCEPT),
              .authorization = header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION),
              .peer = peer_of(connection),

@@ -19,6 +19,7 @@ namespace podrtt
 
 // A GET or HEAD. Headers that were not sent are empty.
 struct Request {
+    std::shared_ptr<const WebConfig> config; // that holds for it
     std::string path;
     std::string accept;
     std::string authorization;

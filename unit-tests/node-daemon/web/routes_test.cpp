@@ -18,7 +18,7 @@ class Served : public PinnedMaps
 protected:
     Reply get(const std::string &path, const std::string &accept = "", const std::string &encoding = "")
     {
-        return routes_.handle({path, accept, "", "127.0.0.1", encoding});
+        return routes_.handle({config_, path, accept, "", "127.0.0.1", encoding});
     }
 
     static std::string body(const Reply &reply)
@@ -30,12 +30,12 @@ protected:
         return text;
     }
 
-    WebConfigFile config_{WebConfig()};
+    const std::shared_ptr<const WebConfig> config_ = std::make_shared<WebConfig>();
     AttachStates states_;
     Repairs repairs_;
     Health health_;
     Collector collector_{pins_, *maps_, states_, repairs_};
-    Routes routes_{config_, collector_, *maps_, states_, health_};
+    Routes routes_{collector_, *maps_, states_, health_};
 };
 
 TEST_F(Served, MetricsAreTextOrProtocolBuffers)
