@@ -11,6 +11,7 @@
 #include <ostream>
 
 #include "bpf/user/attach/attacher.h"
+#include "bpf/user/json_text.h"
 #include "bpf/user/pins.h"
 #include "bpf/user/pod.h"
 #include "bpf/user/version.h"
@@ -205,8 +206,7 @@ int print_error(const CniError &error, const std::string &config_text, std::ostr
                    {"msg", error.message}};
     if (!error.details.empty())
         answer["details"] = error.details;
-    // What cannot be shown as UTF-8 is replaced; an error must always get out.
-    out << answer.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+    out << to_text(answer) << '\n';
     return 1;
 }
 

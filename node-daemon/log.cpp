@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "bpf/user/json_text.h"
+
 namespace podrtt
 {
 namespace
@@ -20,8 +22,8 @@ public:
     void format(const spdlog::details::log_msg &message, const std::tm & /*time*/,
                 spdlog::memory_buf_t &to) override
     {
-        const auto text = nlohmann::json(std::string_view(message.payload.data(), message.payload.size()))
-                              .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+        const auto text =
+            to_text(nlohmann::json(std::string_view(message.payload.data(), message.payload.size())));
         to.append(text.data(), text.data() + text.size());
     }
 

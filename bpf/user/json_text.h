@@ -15,6 +15,13 @@ namespace podrtt
 // Discarded if it is no JSON, or nested so deeply that copying or writing it would exhaust the stack.
 nlohmann::json parse_json(const std::string &text);
 
+// In one line, or indented. What is not UTF-8 is replaced: one name must not hide everything else.
+template <typename Json>
+std::string to_text(const Json &json, int indent = -1)
+{
+    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 struct JsonSpan {
     std::size_t begin;
     std::size_t end; // behind it

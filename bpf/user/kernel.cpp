@@ -65,6 +65,12 @@ std::string apparmor_profile(const std::string &attribute)
     return profile.ends_with(" (enforce)") ? profile.substr(0, profile.size() - 10) : "";
 }
 
+std::string node_name()
+{
+    utsname name = {};
+    return uname(&name) == 0 ? name.nodename : "";
+}
+
 std::chrono::nanoseconds jiffy()
 {
     timespec tick = {};

@@ -31,6 +31,9 @@ std::string missing_capabilities();
 // it.
 std::string apparmor_profile(const std::string &attribute = "/proc/self/attr/apparmor/current");
 
+// As `uname -n` says it.
+std::string node_name();
+
 // The time between two ticks of the kernel's timer, which is the resolution of its coarse clocks.
 std::chrono::nanoseconds jiffy();
 

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "bpf/user/fd.h"
+#include "bpf/user/json_text.h"
 #include "bpf/user/kernel.h"
 #include "node-daemon/counts/bpffs.h"
 #include "node-daemon/counts/upgrade.h"
@@ -42,7 +43,7 @@ public:
     ~Report()
     {
         if (json_)
-            out_ << findings_.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+            out_ << to_text(findings_, 2) << '\n';
     }
     Report(const Report &) = delete;
     Report &operator=(const Report &) = delete;

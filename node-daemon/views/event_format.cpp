@@ -10,6 +10,8 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "bpf/user/json_text.h"
+
 namespace podrtt
 {
 namespace
@@ -87,7 +89,7 @@ std::string to_json(const ShownEvent &shown, std::uint64_t time, const End &sour
         {"peer", shown.peer},
         {"ack", event.ack},
     };
-    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return to_text(json);
 }
 
 std::string seconds_text(std::uint64_t ns)

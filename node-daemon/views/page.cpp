@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/views/page.h"
 
-#include <sys/utsname.h>
-
 #include <spdlog/spdlog.h>
 
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "bpf/user/json_text.h"
+#include "bpf/user/kernel.h"
 #include "bpf/user/kinds.h"
 #include "bpf/user/version.h"
 #include "page/files.h"
@@ -37,19 +37,6 @@ Json kind_rows()
     for (const Kind &kind : kinds)
         rows.push_back({{"name", kind.name}, {"title", kind.title}, {"help", kind.help}});
     return rows;
-}
-
-std::string node_name()
-{
-    utsname name = {};
-    return uname(&name) == 0 ? name.nodename : "";
-}
-
-// Strings of the runtime are checked where they come in. One that is not UTF-8 must not hide everything
-// else.
-std::string dump(const Json &json)
-{
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 } // namespace
@@ -89,16 +76,16 @@ std::string page_data(const Snapshot &snapshot, const AttachStates::ById &states
                                   {"pod", pod->second.name},
                                   {"reason", state.reason()}});
     }
-    return dump({{"version", version},
-                 {"node", node_name()},
-                 {"buckets",
-                  {{"count", PODRTT_BUCKETS},
-                   {"first_exponent", PODRTT_MIN_EXPONENT},
-                   {"per_octave", 1 << PODRTT_SCHEMA}}},
-                 {"kinds", kind_rows()},
-                 {"pods", std::move(pods)},
-                 {"idle", std::move(idle)},
-                 {"unmeasured", std::move(unmeasured)}});
+    return to_text(Json{{"version", version},
+                        {"node", node_name()},
+                        {"buckets",
+                         {{"count", PODRTT_BUCKETS},
+                          {"first_exponent", PODRTT_MIN_EXPONENT},
+                          {"per_octave", 1 << PODRTT_SCHEMA}}},
+                        {"kinds", kind_rows()},
+                        {"pods", std::move(pods)},
+                        {"idle", std::move(idle)},
+                        {"unmeasured", std::move(unmeasured)}});
 }
 
 std::string make_page_data(const Maps &maps, const AttachStates &states, SeriesOptions options)

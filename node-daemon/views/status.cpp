@@ -10,6 +10,7 @@
 
 #include "bpf/user/attach/attacher.h"
 #include "bpf/user/histogram.h"
+#include "bpf/user/json_text.h"
 #include "bpf/user/version.h"
 #include "node-daemon/counts/lock.h"
 #include "node-daemon/counts/maps.h"
@@ -61,7 +62,7 @@ void print_json(const Status &status, std::ostream &out)
                        {"pods", pods},
                        {"maps", maps},
                        {"drops", left_out}};
-    out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    out << to_text(json, 2) << '\n';
 }
 
 void print_text(const Status &status, std::ostream &out)

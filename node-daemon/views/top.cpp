@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bpf/user/histogram.h"
+#include "bpf/user/json_text.h"
 #include "node-daemon/views/status.h"
 
 namespace podrtt
@@ -34,7 +35,7 @@ void print_json(const Window::Series &series, const RowFilter &filter, std::ostr
                         {"p90_seconds", quantile(histogram, 0.9)},
                         {"p99_seconds", quantile(histogram, 0.99)}});
     }
-    out << list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    out << to_text(list, 2) << '\n';
 }
 
 // Lines of what was measured in a window, or since the beginning.

@@ -3,7 +3,6 @@
 #include <ncurses.h>
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
-#include <sys/utsname.h>
 
 #include <algorithm>
 #include <clocale>
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include "bpf/user/duration.h"
+#include "bpf/user/kernel.h"
 #include "node-daemon/views/top.h"
 
 namespace podrtt
@@ -160,8 +160,6 @@ private:
 
     void draw_head()
     {
-        utsname name = {};
-        uname(&name);
         tm time = {};
         localtime_r(&taken_, &time);
         const auto unmeasured =
@@ -172,7 +170,7 @@ private:
         if (known + interval_ < length_)
             window = format_duration(known) + " of " + window;
         put(0, fmt::format("{} {:%H:%M:%S}  window {}  by {}  pods {}: {} idle, {} not measured{}",
-                           name.nodename, time, window, orders[static_cast<std::size_t>(order_)].name,
+                           node_name(), time, window, orders[static_cast<std::size_t>(order_)].name,
                            pods_.size(), idle, unmeasured, is_held_ ? "  HELD" : ""));
         std::string shown = is_typing_ ? "filter: " + filter_.text + "_" : "";
         if (!is_typing_) {
