@@ -37,7 +37,8 @@ public:
     const std::string &mistakes() const { return mistakes_; }
     void add_mistake(const std::string &mistake) { mistakes_ += (mistakes_.empty() ? "" : "; ") + mistake; }
 
-    using Setters = std::map<std::string, std::function<void(const YAML::Node &)>>;
+    using Setter = std::function<void(const YAML::Node &, const std::string &key)>;
+    using Setters = std::map<std::string, Setter>;
 
     // Calls the setter of each key; `section` is what they stand below.
     void read_map(const YAML::Node &node, const std::string &section, const Setters &setters)
@@ -51,7 +52,7 @@ public:
         for (const auto &item : node) {
             const auto key = item.first.IsScalar() ? item.first.Scalar() : "";
             if (const auto setter = setters.find(key); setter != setters.end())
-                setter->second(item.second);
+                setter->second(item.second, key);
             else
                 add_mistake(
                     fmt::format("unknown key \"{}{}{}\"", section, section.empty() ? "" : ".", key));
@@ -69,11 +70,8 @@ public:
     std::vector<std::string> texts(const YAML::Node &node, const std::string &key)
     {
         std::vector<std::string> found;
-        if (node.IsSequence())
-            for (const auto &item : node)
-                found.push_back(text(item, key));
-        else if (!node.IsNull())
-            add_mistake("\"" + key + "\" must be a list");
+        for (const auto &item : list(node, key))
+            found.push_back(text(item, key));
         return found;
     }
 
@@ -93,11 +91,8 @@ public:
                              const Word<Value> (&known)[count])
     {
         std::vector<Value> chosen;
-        if (node.IsSequence())
-            for (const auto &item : node)
-                chosen.push_back(word(item, key, known));
-        else if (!node.IsNull())
-            add_mistake("\"" + key + "\" must be a list");
+        for (const auto &item : list(node, key))
+            chosen.push_back(word(item, key, known));
         return chosen;
     }
 
@@ -142,6 +137,16 @@ public:
     }
 
 private:
+    // The node, or an empty one if it is no list.
+    YAML::Node list(const YAML::Node &node, const std::string &key)
+    {
+        if (node.IsSequence())
+            return node;
+        if (!node.IsNull())
+            add_mistake("\"" + key + "\" must be a list");
+        return YAML::Node(YAML::NodeType::Sequence);
+    }
+
     std::filesystem::path directory_;
     std::string mistakes_;
 };
@@ -259,38 +264,40 @@ std::optional<TlsConfig> read_tls(Reader &reader, const YAML::Node &node)
 {
     TlsConfig tls;
     TlsChoice choice;
+    // Puts what a function of the reader makes of the value there.
+    const auto into = [&reader](auto &target, auto read) -> Reader::Setter {
+        return [&reader, &target, read](const YAML::Node &value, const std::string &key) {
+            target = (reader.*read)(value, key);
+        };
+    };
     reader.read_map(
         node, "tls_server_config",
-        {{"cert", [&](const auto &value) { tls.certificate.text = reader.text(value, "cert"); }},
-         {"cert_file", [&](const auto &value) { tls.certificate.file = reader.file(value, "cert_file"); }},
-         {"key", [&](const auto &value) { tls.key.text = reader.text(value, "key"); }},
-         {"key_file", [&](const auto &value) { tls.key.file = reader.file(value, "key_file"); }},
-         {"client_ca", [&](const auto &value) { tls.client_ca.text = reader.text(value, "client_ca"); }},
-         {"client_ca_file",
-          [&](const auto &value) { tls.client_ca.file = reader.file(value, "client_ca_file"); }},
+        {{"cert", into(tls.certificate.text, &Reader::text)},
+         {"cert_file", into(tls.certificate.file, &Reader::file)},
+         {"key", into(tls.key.text, &Reader::text)},
+         {"key_file", into(tls.key.file, &Reader::file)},
+         {"client_ca", into(tls.client_ca.text, &Reader::text)},
+         {"client_ca_file", into(tls.client_ca.file, &Reader::file)},
          {"client_auth_type",
-          [&](const auto &value) {
-              if (!reader.text(value, "client_auth_type").empty())
-                  tls.client_auth = reader.word(value, "client_auth_type", client_auths);
+          [&](const auto &value, const auto &key) {
+              if (!reader.text(value, key).empty())
+                  tls.client_auth = reader.word(value, key, client_auths);
           }},
          {"client_allowed_sans",
-          [&](const auto &value) {
-              tls.client_names = reader.texts(value, "client_allowed_sans");
+          [&](const auto &value, const auto &key) {
+              tls.client_names = reader.texts(value, key);
               if (tls.client_names.empty() && value.IsSequence())
-                  reader.add_mistake("\"client_allowed_sans\" is empty: nobody would be let in");
+                  reader.add_mistake("\"" + key + "\" is empty: nobody would be let in");
           }},
-         {"min_version",
-          [&](const auto &value) { choice.min_version = reader.word(value, "min_version", versions); }},
-         {"max_version",
-          [&](const auto &value) { choice.max_version = reader.word(value, "max_version", versions); }},
+         {"min_version", [&](const auto &value,
+                             const auto &key) { choice.min_version = reader.word(value, key, versions); }},
+         {"max_version", [&](const auto &value,
+                             const auto &key) { choice.max_version = reader.word(value, key, versions); }},
          {"cipher_suites",
-          [&](const auto &value) { choice.ciphers = reader.words(value, "cipher_suites", ciphers); }},
-         {"prefer_server_cipher_suites",
-          [&](const auto &value) {
-              choice.server_prefers = reader.yes(value, "prefer_server_cipher_suites");
-          }},
+          [&](const auto &value, const auto &key) { choice.ciphers = reader.words(value, key, ciphers); }},
+         {"prefer_server_cipher_suites", into(choice.server_prefers, &Reader::yes)},
          {"curve_preferences",
-          [&](const auto &value) { choice.curves = reader.words(value, "curve_preferences", curves); }}});
+          [&](const auto &value, const auto &key) { choice.curves = reader.words(value, key, curves); }}});
     check_pem(reader, tls.certificate, "cert");
     check_pem(reader, tls.key, "key");
     check_pem(reader, tls.client_ca, "client_ca");
@@ -345,12 +352,12 @@ void read_headers(Reader &reader, const YAML::Node &node, WebConfig &config)
     Reader::Setters setters;
     for (const char *name : {"Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options",
                              "X-XSS-Protection", "Strict-Transport-Security"})
-        setters[name] = [&, name](const YAML::Node &value) {
-            auto text = reader.text(value, name);
+        setters[name] = [&](const YAML::Node &value, const std::string &key) {
+            auto text = reader.text(value, key);
             if (std::ranges::any_of(text, [](char letter) { return letter == '\r' || letter == '\n'; }))
-                reader.add_mistake(std::string("\"") + name + "\" must be one line");
+                reader.add_mistake("\"" + key + "\" must be one line");
             else if (!text.empty())
-                config.headers[name] = std::move(text);
+                config.headers[key] = std::move(text);
         };
     reader.read_map(node, "http_server_config.headers", setters);
     const auto check = [&](const char *name, std::initializer_list<const char *> values) {
@@ -367,32 +374,34 @@ void read_all(Reader &reader, const YAML::Node &root, WebConfig &config)
 {
     reader.read_map(
         root, "",
-        {{"tls_server_config", [&](const auto &node) { config.tls = read_tls(reader, node); }},
-         {"basic_auth_users", [&](const auto &node) { read_users(reader, node, config); }},
+        {{"tls_server_config",
+          [&](const auto &node, const auto &) { config.tls = read_tls(reader, node); }},
+         {"basic_auth_users", [&](const auto &node, const auto &) { read_users(reader, node, config); }},
          {"auth_excluded_paths",
-          [&](const auto &node) { config.open_paths = reader.texts(node, "auth_excluded_paths"); }},
+          [&](const auto &node, const auto &key) { config.open_paths = reader.texts(node, key); }},
          {"rate_limit",
-          [&](const auto &node) {
-              reader.read_map(node, "rate_limit",
+          [&](const auto &node, const auto &section) {
+              reader.read_map(node, section,
                               {{"interval",
-                                [&](const auto &value) {
+                                [&](const auto &value, const auto &key) {
                                     config.rate_limit.interval =
-                                        reader.duration(value, "rate_limit.interval");
+                                        reader.duration(value, section + "." + key);
                                 }},
-                               {"burst", [&](const auto &value) {
+                               {"burst", [&](const auto &value, const auto &key) {
                                     config.rate_limit.burst =
-                                        std::max(1U, reader.number(value, "rate_limit.burst", 1'000'000));
+                                        std::max(1U, reader.number(value, section + "." + key, 1'000'000));
                                 }}});
           }},
-         {"http_server_config", [&](const auto &node) {
+         {"http_server_config", [&](const auto &node, const auto &section) {
               reader.read_map(
-                  node, "http_server_config",
+                  node, section,
                   {{"http2",
-                    [&](const auto &value) {
-                        if (reader.yes(value, "http2"))
+                    [&](const auto &value, const auto &key) {
+                        if (reader.yes(value, key))
                             config.warnings.emplace_back("http2: podrttd speaks HTTP/1.1 alone");
                     }},
-                   {"headers", [&](const auto &value) { read_headers(reader, value, config); }}});
+                   {"headers",
+                    [&](const auto &value, const auto &) { read_headers(reader, value, config); }}});
           }}});
 }
 
