@@ -23,7 +23,7 @@ static __always_inline void count_flow(struct context *context, enum podrtt_matc
     if (flow->counted & as)
         return;
     flow->counted |= as;
-    add_count(context->packet->key.pod, 0, PODRTT_KIND_CONNECTIONS, matching);
+    add_count(context->packet->key.pod, 0, PODRTT_COUNT_CONNECTIONS + matching);
 }
 
 /* A connection of which both ends have been seen. */

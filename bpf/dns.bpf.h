@@ -51,7 +51,7 @@ static __always_inline void send_query(struct context *context, enum podrtt_leg 
         return; /* sent again */
     side->acked = question;
     arm_slot(side, 0, DNS_END(context->packet->ack), clock_time(&context->clock), era);
-    add_count(context->packet->key.pod, leg, PODRTT_KIND_DNS_QUERIES, 0);
+    add_count(context->packet->key.pod, leg, PODRTT_COUNT_DNS_QUERIES);
 }
 
 /* Some errors come without the question. */
@@ -72,7 +72,7 @@ static __always_inline bool answer_query(struct context *context, enum podrtt_le
     if (!probe || !is_answer_to(packet, side, question) || !swap_probe(side, 0, probe, 0))
         return false;
     take_wait(context, leg, PODRTT_KIND_DNS, probe_time(probe), clock_era(&context->clock) - era);
-    add_count(packet->key.pod, leg, PODRTT_KIND_DNS_ANSWERS, packet->flags & DNS_RCODE);
+    add_count(packet->key.pod, leg, PODRTT_COUNT_DNS_ANSWERS + (packet->flags & DNS_RCODE));
     return true;
 }
 

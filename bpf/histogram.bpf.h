@@ -83,10 +83,10 @@ static __always_inline void add_to_histogram(const struct podrtt_histogram_key *
         add_elsewhere(bytes, bucket, ns);
 }
 
-/* Counts what is no time: bucket `what` of a kind from PODRTT_KIND_CONNECTIONS on. */
-static __noinline void add_count(__u32 pod, enum podrtt_leg leg, enum podrtt_kind kind, __u32 what)
+/* Counts what is no time: enum podrtt_count, and what stands beside it there. */
+static __noinline void add_count(__u32 pod, enum podrtt_leg leg, __u32 what)
 {
-    struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = kind};
+    struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = PODRTT_KIND_COUNTS};
 
     add_to_histogram(&key, what, 0);
 }

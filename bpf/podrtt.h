@@ -9,8 +9,8 @@
  * Memory, with the default sizes; it does not depend on the number of CPUs:
  *
  *   map          entries   bytes an entry   allocated     total
- *   flows          32768              768   at load     24 MiB
- *   histograms     16384             1728   at load     27 MiB
+ *   flows          16384              768   at load     12 MiB
+ *   histograms      8192             1728   at load   13.5 MiB
  *   pods            1024              960   at load    0.9 MiB
  *   tcx_pods        1024               56   at load   0.06 MiB
  *   peers           1024               64   as used   0.06 MiB
@@ -18,7 +18,7 @@
  *   drops             64                8   at load      4 KiB
  *   settings          16                8   at load    128 B
  *   events             -                -   at load      1 MiB
- *   totals          8192             1800   as used     14 MiB at most
+ *   totals          2048             1800   as used    3.5 MiB at most
  *   journal            1             1856   at load      2 KiB
  */
 #ifndef PODRTT_H
@@ -36,7 +36,7 @@
 /* ---- names ---------------------------------------------------------------------- */
 
 /* Objects are pinned below <pin path>/v<PODRTT_LAYOUT>/ under the names given here. */
-#define PODRTT_LAYOUT 3
+#define PODRTT_LAYOUT 4
 #define PODRTT_PIN_PATH "/sys/fs/bpf/podrtt"
 #define PODRTT_TEXT_OF(number) #number
 #define PODRTT_TEXT(number) PODRTT_TEXT_OF(number)
@@ -62,12 +62,12 @@
 #define PODRTT_MAP_SETTINGS "settings"
 #define PODRTT_MAP_EVENTS "events"
 
-#define PODRTT_DEFAULT_FLOWS (128 * 1024)
-#define PODRTT_DEFAULT_HISTOGRAMS 16384
+#define PODRTT_DEFAULT_FLOWS (64 * 1024)
+#define PODRTT_DEFAULT_HISTOGRAMS 8192
 #define PODRTT_DEFAULT_PODS 1024
 #define PODRTT_MAX_PEER_PREFIXES 1024
 #define PODRTT_MAX_PEERS 64
-#define PODRTT_MAX_TOTALS 8192
+#define PODRTT_MAX_TOTALS 2048
 #define PODRTT_MAX_DROPS 64    /* more than enum podrtt_drop needs */
 #define PODRTT_MAX_SETTINGS 16 /* more than enum podrtt_setting needs */
 #define PODRTT_EVENTS_SIZE (1024 * 1024)
@@ -190,13 +190,18 @@ enum podrtt_kind {
     PODRTT_KIND_RESPONSE,  /* the last byte of a request -> the first byte of its answer */
     PODRTT_KIND_DNS,       /* a DNS query, however often it is sent -> its answer */
     PODRTT_KINDS,
-    /* No times: peer is 0, and bucket n counts what the enum says. So they survive whatever samples
-     * survive. */
-    PODRTT_KIND_CONNECTIONS = 32, /* enum podrtt_matching; leg is 0 */
-    PODRTT_KIND_CONNECTS,         /* enum podrtt_connect */
-    PODRTT_KIND_RESENT,           /* 0: packets of TCP that were sent again */
-    PODRTT_KIND_DNS_QUERIES,      /* 0: queries, each once */
-    PODRTT_KIND_DNS_ANSWERS,      /* by RCODE (RFC 1035, 4.1.1), 0 to 15 */
+    /* No times: peer is 0, and each bucket counts what enum podrtt_count says. So counts survive whatever
+     * samples survive. */
+    PODRTT_KIND_COUNTS = 32,
+};
+
+/* A bucket of PODRTT_KIND_COUNTS. bpf/user/kinds.h has a row for each but connections. */
+enum podrtt_count {
+    PODRTT_COUNT_CONNECTIONS,      /* + enum podrtt_matching; leg is 0 */
+    PODRTT_COUNT_CONNECTS = 8,     /* + enum podrtt_connect */
+    PODRTT_COUNT_RESENT = 16,      /* packets of TCP that were sent again */
+    PODRTT_COUNT_DNS_QUERIES,      /* each once */
+    PODRTT_COUNT_DNS_ANSWERS = 32, /* + RCODE (RFC 1035, 4.1.1), 0 to 15 */
 };
 
 /* How the answers of a connection's peers are recognised. */

@@ -22,7 +22,7 @@ static __always_inline bool is_connecting(const struct podrtt_side *side)
 
 static __always_inline void count_connect(__u32 pod, enum podrtt_leg leg, enum podrtt_connect result)
 {
-    add_count(pod, leg, PODRTT_KIND_CONNECTS, result);
+    add_count(pod, leg, PODRTT_COUNT_CONNECTS + result);
 }
 
 /* With a connection's first SYN; `acknowledged_by` is the least that acknowledges it. */

@@ -16,7 +16,7 @@
 
 static __always_inline void count_resent(__u32 pod, enum podrtt_leg leg)
 {
-    add_count(pod, leg, PODRTT_KIND_RESENT, 0);
+    add_count(pod, leg, PODRTT_COUNT_RESENT);
 }
 
 /* Data beyond what was seen, until `end`. What is missing may come later, and has not been sent again then

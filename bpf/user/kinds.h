@@ -71,10 +71,11 @@ inline constexpr Word<podrtt_matching> matchings[] = {
 };
 static_assert(std::size(matchings) == PODRTT_MATCHINGS);
 
-// What is counted beside times, of each pod and namespace, by leg. Bucket n of the kind's histogram counts
-// what values[n] names; the last name is that of all that follow, too.
+// What is counted beside times, of each pod and namespace, by leg. Bucket first + n counts what values[n]
+// names; the last name is that of the others of its buckets, too.
 struct Count {
-    podrtt_kind kind;
+    podrtt_count first;
+    unsigned buckets;
     const char *metric; // podrtt_pod_<metric>_total, podrtt_namespace_<metric>_total
     const char *label;  // of its values; none if it has only one
     std::span<const char *const> values;
@@ -87,14 +88,20 @@ static_assert(std::size(connect_results) == PODRTT_CONNECT_RESULTS);
 inline constexpr const char *response_codes[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN",
                                                  "NOTIMP",  "REFUSED", "other"};
 
+// Of connects that were begun, of answers with a code, …
+constexpr unsigned bucket_of(podrtt_count first, unsigned value)
+{
+    return static_cast<unsigned>(first) + value;
+}
+
 inline constexpr Count counts[] = {
-    {PODRTT_KIND_CONNECTS, "connects", "result", connect_results,
+    {PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_RESULTS, "connects", "result", connect_results,
      "Connections begun, by the pod (leg network) or to it (leg pod), answered, and refused."},
-    {PODRTT_KIND_RESENT, "resent_packets", nullptr, one_value,
+    {PODRTT_COUNT_RESENT, 1, "resent_packets", nullptr, one_value,
      "TCP packets sent again, by the pod (leg network) or to it (leg pod)."},
-    {PODRTT_KIND_DNS_QUERIES, "dns_queries", nullptr, one_value,
+    {PODRTT_COUNT_DNS_QUERIES, 1, "dns_queries", nullptr, one_value,
      "DNS queries of the pod (leg network) or to it (leg pod), each once."},
-    {PODRTT_KIND_DNS_ANSWERS, "dns_answers", "rcode", response_codes,
+    {PODRTT_COUNT_DNS_ANSWERS, 16, "dns_answers", "rcode", response_codes,
      "DNS answers to these queries, by response code."},
 };
 
@@ -172,14 +179,6 @@ static_assert(is_in_order(kinds, &Kind::kind) && is_in_order(legs, &Leg::leg) &&
 constexpr const Kind *find_kind(unsigned number)
 {
     return number < std::size(kinds) ? &kinds[number] : nullptr;
-}
-
-constexpr const Count *find_count(unsigned number)
-{
-    for (const Count &count : counts)
-        if (static_cast<unsigned>(count.kind) == number)
-            return &count;
-    return nullptr;
 }
 
 constexpr const Kind &kind_of(podrtt_kind kind)

@@ -62,7 +62,7 @@ void Maps::add_dropped(podrtt_drop drop, std::uint64_t times) const
 Result<ConnectionCounts> Maps::connections_of(std::uint32_t pod) const
 {
     auto counts =
-        histograms.lookup({.pod = pod, .leg = 0, .kind = PODRTT_KIND_CONNECTIONS, .peer = 0, .pad = 0});
+        histograms.lookup({.pod = pod, .leg = 0, .kind = PODRTT_KIND_COUNTS, .peer = 0, .pad = 0});
     if (!counts)
         return std::unexpected(counts.error());
     return *counts ? connection_counts(**counts) : ConnectionCounts{};
@@ -71,7 +71,7 @@ Result<ConnectionCounts> Maps::connections_of(std::uint32_t pod) const
 ConnectionCounts connection_counts(const podrtt_histogram &counts)
 {
     ConnectionCounts connections = {};
-    std::copy_n(counts.bucket, connections.size(), connections.begin());
+    std::copy_n(&counts.bucket[PODRTT_COUNT_CONNECTIONS], connections.size(), connections.begin());
     return connections;
 }
 

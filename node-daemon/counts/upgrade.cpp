@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <span>
 #include <system_error>
+#include <utility>
 
 #include "node-daemon/counts/lock.h"
 #include "node-daemon/counts/peer_classes.h"
@@ -62,12 +64,43 @@ Result<Other> open_other(Maps &maps, const std::filesystem::path &directory)
     return Other{std::move(*pods), std::move(*histograms), std::move(*totals), std::move(*peers)};
 }
 
-// Until layout 2 connections were counted under the number that is a kind of times now.
-std::uint8_t translate_kind(const std::string &layout, std::uint8_t kind)
+// Until layout 3 each count was a kind of its own, and until layout 2 the only one had a number that is a
+// kind of times now.
+struct OldCount {
+    std::uint8_t kind;
+    podrtt_count first;
+};
+constexpr OldCount connections_of_layout_2 = {4, PODRTT_COUNT_CONNECTIONS};
+constexpr OldCount counts_of_layout_3[] = {{32, PODRTT_COUNT_CONNECTIONS},
+                                           {33, PODRTT_COUNT_CONNECTS},
+                                           {34, PODRTT_COUNT_RESENT},
+                                           {35, PODRTT_COUNT_DNS_QUERIES},
+                                           {36, PODRTT_COUNT_DNS_ANSWERS}};
+
+std::span<const OldCount> counts_of(const std::string &layout)
 {
-    constexpr std::uint8_t connections_of_layout_2 = 4;
-    const bool is_old = layout == "v1" || layout == "v2";
-    return is_old && kind == connections_of_layout_2 ? std::uint8_t{PODRTT_KIND_CONNECTIONS} : kind;
+    if (layout == "v1" || layout == "v2")
+        return {&connections_of_layout_2, 1};
+    if (layout == "v3")
+        return counts_of_layout_3;
+    return {};
+}
+
+// What a key of another layout, of a pod or of a namespace, is here, and what it has counted.
+template <typename Key>
+std::pair<Key, podrtt_histogram> translate(const std::string &layout, const Other &other, Key key,
+                                           podrtt_histogram histogram)
+{
+    constexpr std::size_t most_of_a_count = 16;
+    key.peer = static_cast<__u8>(other.peers.at(key.peer % PODRTT_MAX_PEERS));
+    for (const OldCount &count : counts_of(layout))
+        if (count.kind == key.kind) {
+            podrtt_histogram counts = {};
+            std::copy_n(histogram.bucket, most_of_a_count, &counts.bucket[count.first]);
+            key.kind = PODRTT_KIND_COUNTS;
+            return {key, counts};
+        }
+    return {key, histogram};
 }
 
 // What was left out, by reason. A crash between the two steps would count one reason's twice; what it
@@ -144,21 +177,17 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
         auto remains = record_gone_pod(maps.pods, maps.settings, **pod);
         if (!remains)
             return std::unexpected(remains.error());
-        podrtt_histogram_key to = key;
+        auto [to, counted] = translate(layout, *other, key, histogram);
         to.pod = *remains;
-        to.kind = translate_kind(layout, key.kind);
-        to.peer = static_cast<__u8>(other->peers.at(key.peer % PODRTT_MAX_PEERS));
-        if (auto moved = move_from_layout(maps, pins, layout, key, to, histogram); !moved)
+        if (auto moved = move_from_layout(maps, pins, layout, key, to, counted); !moved)
             return moved;
     }
     auto totals = other->totals.entries();
     if (!totals)
         return std::unexpected(totals.error());
     for (const auto &[key, total] : *totals) {
-        podrtt_total_key to = key;
-        to.kind = translate_kind(layout, key.kind);
-        to.peer = static_cast<__u8>(other->peers.at(key.peer % PODRTT_MAX_PEERS));
-        if (auto moved = move_from_layout(maps, pins, layout, key, to, total); !moved)
+        const auto [to, counted] = translate(layout, *other, key, total);
+        if (auto moved = move_from_layout(maps, pins, layout, key, to, counted); !moved)
             return moved;
     }
     if (auto taken = take_drops_over(maps, pins, layout); !taken)

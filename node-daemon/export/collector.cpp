@@ -131,17 +131,18 @@ MetricFamily count_family(std::string name, std::string help, const Count &count
 {
     MetricFamily family = make_family(std::move(name), std::move(help), MetricType::Counter);
     for (const auto &[key, histogram] : series) {
-        if (key.kind != count.kind)
+        const __u64 *first = &histogram.bucket[count.first], *end = first + count.buckets;
+        if (std::all_of(first, end, [](__u64 times) { return times == 0; }))
             continue;
         for (std::size_t i = 0; i < count.values.size(); i++) {
             const bool last = i + 1 == count.values.size();
-            const __u64 *bucket = &histogram.bucket[i];
+            const __u64 *bucket = first + i;
             ClientMetric metric;
             metric.label = series_labels(key);
             if (count.label)
                 metric.label.push_back({count.label, count.values[i]});
-            metric.counter.value = static_cast<double>(
-                std::accumulate(bucket, last ? std::end(histogram.bucket) : bucket + 1, std::uint64_t{0}));
+            metric.counter.value =
+                static_cast<double>(std::accumulate(bucket, last ? end : bucket + 1, std::uint64_t{0}));
             family.metric.push_back(std::move(metric));
         }
     }

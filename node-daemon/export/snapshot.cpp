@@ -27,7 +27,7 @@ public:
         // A total without samples is only a place that is reserved.
         if (!is_exported(key) || !sample_count(total))
             return;
-        if (find_count(key.kind))
+        if (key.kind == PODRTT_KIND_COUNTS)
             add(snapshot_.namespace_counts[count_key(key, key.name_space, "")], total);
         else if (find_kind(key.kind))
             add(snapshot_.namespace_series[series_key(key, key.name_space, "")], total);
@@ -36,14 +36,11 @@ public:
     void add_pod(const podrtt_histogram_key &key, const podrtt_histogram &histogram, const podrtt_pod &pod)
     {
         const bool has_series = options_.pods && is_shown(pod);
-        if (key.kind == PODRTT_KIND_CONNECTIONS) {
-            if (has_series)
-                add_connections(snapshot_.connections[{pod.name_space, shown_name(pod)}], histogram);
-            return;
-        }
+        if (key.kind == PODRTT_KIND_COUNTS && has_series) // whatever the leg is: connections have none
+            add_connections({pod.name_space, shown_name(pod)}, histogram);
         if (!is_exported(key))
             return;
-        if (find_count(key.kind)) {
+        if (key.kind == PODRTT_KIND_COUNTS) {
             if (has_series)
                 add(snapshot_.pod_counts[count_key(key, pod.name_space, shown_name(pod))], histogram);
             add(snapshot_.namespace_counts[count_key(key, pod.name_space, "")], histogram);
@@ -88,9 +85,12 @@ private:
                 static_cast<podrtt_leg>(key.leg), ""};
     }
 
-    static void add_connections(ConnectionCounts &connections, const podrtt_histogram &counts)
+    void add_connections(const PodName &name, const podrtt_histogram &counts)
     {
         const auto more = connection_counts(counts);
+        if (more == ConnectionCounts{})
+            return;
+        ConnectionCounts &connections = snapshot_.connections[name];
         for (std::size_t i = 0; i < connections.size(); i++)
             connections[i] += more[i];
     }

@@ -106,9 +106,8 @@ bool RowFilter::admits(const PodName &name) const
 
 bool RowFilter::admits(const SeriesKey &key) const
 {
-    const bool is_count = find_kind(key.kind) == nullptr; // which has no peer
     return admits(PodName(key.name_space, key.pod)) && (!leg || key.leg == *leg) &&
-           (is_count || peer.empty() || key.peer == peer);
+           (key.kind == PODRTT_KIND_COUNTS || peer.empty() || key.peer == peer);
 }
 
 double LatencyRow::worst_wait() const
@@ -125,13 +124,14 @@ std::vector<LatencyRow> make_rows(const std::map<SeriesKey, podrtt_histogram> &s
 {
     std::map<std::pair<PodName, podrtt_leg>, LatencyRow> by_name;
     for (const auto &[key, histogram] : series) {
-        const bool is_count = find_kind(key.kind) == nullptr;
-        if (!filter.admits(key) || (is_count && key.kind != PODRTT_KIND_CONNECTS))
+        const bool is_count = key.kind == PODRTT_KIND_COUNTS;
+        const auto connects = histogram.bucket[bucket_of(PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_BEGUN)];
+        if (!filter.admits(key) || (is_count && connects == 0))
             continue;
         const PodName name = {key.name_space, key.pod};
         const auto row = by_name.try_emplace({name, key.leg}, LatencyRow{name, key.leg, {}, 0, ""}).first;
         if (is_count)
-            row->second.connects += histogram.bucket[PODRTT_CONNECT_BEGUN];
+            row->second.connects += connects;
         else
             add(row->second.by_kind.at(key.kind), histogram);
     }

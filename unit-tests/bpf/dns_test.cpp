@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "bpf/user/kinds.h"
 #include "unit-tests/support/sequence.h"
 #include "unit-tests/support/traffic.h"
 
@@ -76,11 +77,11 @@ protected:
     }
     std::uint64_t queries(podrtt_leg leg = PODRTT_LEG_NETWORK) const
     {
-        return traffic_.count(PODRTT_KIND_DNS_QUERIES, leg);
+        return traffic_.count(PODRTT_COUNT_DNS_QUERIES, leg);
     }
     std::uint64_t answers(std::uint32_t rcode = 0, podrtt_leg leg = PODRTT_LEG_NETWORK) const
     {
-        return traffic_.count(PODRTT_KIND_DNS_ANSWERS, leg, rcode);
+        return traffic_.count(bucket_of(PODRTT_COUNT_DNS_ANSWERS, rcode), leg);
     }
     std::uint64_t unasked() const { return traffic_.drops(PODRTT_DROP_DNS_UNASKED); }
 

@@ -59,11 +59,11 @@ TEST_P(Recovering, LastsFromTheFirstSendingToTheAck)
     traffic.pass(GetParam().steps);
     const podrtt_leg leg = GetParam().leg;
     EXPECT_EQ(traffic.waits(PODRTT_KIND_RECOVERY, leg), GetParam().recovery);
-    EXPECT_EQ(traffic.count(PODRTT_KIND_RESENT, leg), GetParam().resent);
+    EXPECT_EQ(traffic.count(PODRTT_COUNT_RESENT, leg), GetParam().resent);
     EXPECT_EQ(traffic.waits(PODRTT_KIND_DATA, leg).count, GetParam().round_trips);
     const podrtt_leg other = leg == PODRTT_LEG_POD ? PODRTT_LEG_NETWORK : PODRTT_LEG_POD;
     EXPECT_EQ(traffic.waits(PODRTT_KIND_RECOVERY, other), Samples());
-    EXPECT_EQ(traffic.count(PODRTT_KIND_RESENT, other), 0u);
+    EXPECT_EQ(traffic.count(PODRTT_COUNT_RESENT, other), 0u);
 }
 
 const std::vector<Loss> losses = {
@@ -326,8 +326,8 @@ TEST(SentAgain, SynsAreCountedToo)
     traffic.pass(3 * s, {.way = out, .flags = SYN, .seq = 999});
     traffic.pass(3 * s + 1 * ms, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000});
     traffic.pass(4 * s, {.way = in, .flags = SYN | ACK, .seq = 4999, .ack = 1000});
-    EXPECT_EQ(traffic.count(PODRTT_KIND_RESENT, PODRTT_LEG_NETWORK), 2u);
-    EXPECT_EQ(traffic.count(PODRTT_KIND_RESENT, PODRTT_LEG_POD), 1u);
+    EXPECT_EQ(traffic.count(PODRTT_COUNT_RESENT, PODRTT_LEG_NETWORK), 2u);
+    EXPECT_EQ(traffic.count(PODRTT_COUNT_RESENT, PODRTT_LEG_POD), 1u);
 }
 
 } // namespace

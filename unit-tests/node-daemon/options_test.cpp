@@ -31,7 +31,7 @@ TEST(Options, HaveDefaults)
     EXPECT_EQ(options->run.listen, (Addresses{{"127.0.0.1", "9435"}}));
     EXPECT_EQ(options->pin_path, "/sys/fs/bpf/podrtt");
     EXPECT_EQ(options->run.grace_period.count(), 300);
-    EXPECT_EQ(options->run.datapath.flows, 131072u);
+    EXPECT_EQ(options->run.datapath.flows, 65536u);
     EXPECT_EQ(options->run.peers.size(), default_peers().size());
 }
 

@@ -12,6 +12,7 @@
 #include "bpf/flow.h"
 #include "bpf/user/datapath.h"
 #include "bpf/user/histogram.h"
+#include "bpf/user/kinds.h"
 
 namespace podrtt
 {
@@ -111,28 +112,27 @@ Samples Traffic::waits(podrtt_kind kind, podrtt_leg leg) const
     return {};
 }
 
-std::uint64_t Traffic::count(podrtt_kind kind, podrtt_leg leg, std::uint32_t of) const
+std::uint64_t Traffic::count(std::uint32_t bucket, podrtt_leg leg) const
 {
     for (const auto &[key, histogram] : histograms())
-        if (key.leg == leg && key.kind == kind)
-            return histogram.bucket[of];
+        if (key.leg == leg && key.kind == PODRTT_KIND_COUNTS)
+            return histogram.bucket[bucket];
     return 0;
 }
 
 std::array<std::uint64_t, PODRTT_CONNECT_RESULTS> Traffic::connects(podrtt_leg leg) const
 {
-    std::array<std::uint64_t, PODRTT_CONNECT_RESULTS> counts = {};
-    for (std::uint32_t result = 0; result < counts.size(); result++)
-        counts[result] = count(PODRTT_KIND_CONNECTS, leg, result);
-    return counts;
+    std::array<std::uint64_t, PODRTT_CONNECT_RESULTS> results = {};
+    for (std::uint32_t result = 0; result < results.size(); result++)
+        results[result] = count(bucket_of(PODRTT_COUNT_CONNECTS, result), leg);
+    return results;
 }
 
 std::array<std::uint64_t, PODRTT_MATCHINGS> Traffic::connections() const
 {
     std::array<std::uint64_t, PODRTT_MATCHINGS> connections = {};
-    for (const auto &[key, histogram] : histograms())
-        if (key.kind == PODRTT_KIND_CONNECTIONS)
-            std::copy_n(histogram.bucket, connections.size(), connections.begin());
+    for (std::uint32_t matching = 0; matching < connections.size(); matching++)
+        connections[matching] = count(bucket_of(PODRTT_COUNT_CONNECTIONS, matching), PODRTT_LEG_NETWORK);
     return connections;
 }
 

@@ -55,7 +55,7 @@ public:
     SamplesBy samples() const; // of round trips, but floors
     Samples waits(podrtt_kind kind, podrtt_leg leg) const;
     std::array<std::uint64_t, PODRTT_CONNECT_RESULTS> connects(podrtt_leg leg) const;
-    std::uint64_t count(podrtt_kind kind, podrtt_leg leg, std::uint32_t of = 0) const; // no times
+    std::uint64_t count(std::uint32_t bucket, podrtt_leg leg) const; // enum podrtt_count
     Samples floors(podrtt_leg leg) const;
     std::array<std::uint64_t, PODRTT_MATCHINGS> connections() const;
     std::uint64_t drops(podrtt_drop reason) const;

@@ -31,20 +31,21 @@ TEST(Kinds, HaveWordsOfTheirOwn)
 TEST(Kinds, OfAnotherVersionAreNone)
 {
     EXPECT_EQ(find_kind(PODRTT_KIND_ECHO)->name, std::string("echo"));
-    EXPECT_EQ(find_kind(PODRTT_KIND_CONNECTIONS), nullptr);
+    EXPECT_EQ(find_kind(PODRTT_KIND_COUNTS), nullptr);
     EXPECT_EQ(find_kind(255), nullptr);
 }
 
-TEST(Counts, AreNoTimes)
+TEST(Counts, HaveBucketsOfTheirOwn)
 {
+    unsigned end = bucket_of(PODRTT_COUNT_CONNECTIONS, PODRTT_MATCHINGS);
     for (const Count &count : counts) {
-        EXPECT_EQ(find_count(count.kind), &count);
-        EXPECT_EQ(find_kind(count.kind), nullptr);
+        EXPECT_GE(unsigned{count.first}, end);
+        end = count.first + count.buckets;
+        EXPECT_LE(count.values.size(), count.buckets);
         EXPECT_THAT(count.metric, MatchesRegex("[a-z][a-z_]*"));
         EXPECT_EQ(count.label == nullptr, count.values.size() == 1);
     }
-    EXPECT_EQ(find_count(PODRTT_KIND_DNS), nullptr);
-    EXPECT_EQ(find_count(255), nullptr);
+    EXPECT_LE(end, unsigned{PODRTT_BUCKETS});
 }
 
 TEST(Drops, HaveAReasonOfTheirOwnInTheirFamily)

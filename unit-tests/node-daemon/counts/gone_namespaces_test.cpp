@@ -20,7 +20,7 @@ protected:
     // A namespace of which nothing but its total is left.
     void leave(const std::string &name_space, std::uint64_t count)
     {
-        for (const podrtt_kind kind : {PODRTT_KIND_DATA, PODRTT_KIND_CONNECTS})
+        for (const podrtt_kind kind : {PODRTT_KIND_DATA, PODRTT_KIND_COUNTS})
             ASSERT_TRUE(maps_->totals.update(total_key(pod(name_space, ""), key(0, PODRTT_LEG_POD, kind)),
                                              samples(count)));
     }
@@ -53,7 +53,7 @@ TEST_F(Gone, NamespacesAreSummedUpAfterTheGracePeriod)
     ASSERT_TRUE(gone_.retire(*maps_, pins_, now_ + 61min));
     EXPECT_EQ(count_of("a"), 0u);
     EXPECT_EQ(count_of(PODRTT_GONE), 7u);
-    EXPECT_EQ(count_of(PODRTT_GONE, PODRTT_KIND_CONNECTS), 7u);
+    EXPECT_EQ(count_of(PODRTT_GONE, PODRTT_KIND_COUNTS), 7u);
     EXPECT_EQ(all(), 14u);
     EXPECT_FALSE((*maps_->journal.lookup(0))->move);
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "bpf/user/histogram.h"
+#include "bpf/user/kinds.h"
 #include "node-daemon/counts/peer_classes.h"
 #include "node-daemon/counts/retirement.h"
 #include "node-daemon/export/snapshot.h"
@@ -45,6 +46,21 @@ protected:
         return sum;
     }
 
+    // Of another layout's number, with what pod 5 has of each kind there.
+    void take_over(const char *number, const std::map<int, podrtt_histogram> &by_kind)
+    {
+        maps_.reset();
+        auto histograms = HistogramTable::open(pins_.of_layout(layout) / PODRTT_MAP_HISTOGRAMS);
+        ASSERT_TRUE(histograms);
+        for (const auto &[kind, histogram] : by_kind)
+            ASSERT_TRUE(
+                histograms->update(key(5, PODRTT_LEG_NETWORK, static_cast<podrtt_kind>(kind)), histogram));
+        std::filesystem::rename(pins_.of_layout(layout), pins_.of_layout(number));
+        open();
+        ASSERT_TRUE(take_pods_over(*maps_, pins_, number));
+        ASSERT_TRUE(take_samples_over(*maps_, pins_, number));
+    }
+
     void expect_all_there()
     {
         auto snapshot = Snapshot::take(*maps_);
@@ -73,23 +89,32 @@ TEST_F(Upgrading, TakesPodsAndSamplesOver)
     EXPECT_TRUE(other_layouts(pins_).empty());
 }
 
-// What is a count there is a kind of times here.
+// Their numbers have changed: what is a count in layout 2 is a kind of times here.
 TEST_F(Upgrading, KnowsConnectionsOfLayout2)
 {
-    constexpr auto old_number = static_cast<podrtt_kind>(4);
-    maps_.reset();
-    auto histograms = HistogramTable::open(pins_.of_layout(layout) / PODRTT_MAP_HISTOGRAMS);
-    ASSERT_TRUE(histograms);
-    ASSERT_TRUE(
-        histograms->update(key(5, PODRTT_LEG_NETWORK, old_number), samples(6, PODRTT_MATCHING_SEQUENCE)));
-    std::filesystem::rename(pins_.of_layout(layout), pins_.of_layout("v2"));
-    open();
-    ASSERT_TRUE(take_pods_over(*maps_, pins_, "v2"));
-    ASSERT_TRUE(take_samples_over(*maps_, pins_, "v2"));
+    take_over("v2", {{4, samples(6, PODRTT_MATCHING_SEQUENCE)}});
     auto snapshot = Snapshot::take(*maps_);
     EXPECT_EQ(snapshot->connections[(PodName{"shop", "web"})][PODRTT_MATCHING_SEQUENCE], 6u);
     for (const auto &[series, histogram] : snapshot->pod_series)
         EXPECT_NE(series.kind, PODRTT_KIND_CONNECT);
+}
+
+TEST_F(Upgrading, KnowsCountsOfLayout3)
+{
+    take_over("v3", {{32, samples(6, PODRTT_MATCHING_NONE)},
+                     {33, samples(5, PODRTT_CONNECT_REFUSED)},
+                     {34, samples(4, 0)},
+                     {35, samples(3, 0)},
+                     {36, samples(2, 15)}});
+    auto snapshot = Snapshot::take(*maps_);
+    EXPECT_EQ(snapshot->connections[(PodName{"shop", "web"})][PODRTT_MATCHING_NONE], 6u);
+    ASSERT_EQ(snapshot->pod_counts.size(), 1u);
+    const auto &counts = snapshot->pod_counts.begin()->second;
+    EXPECT_EQ(counts.bucket[bucket_of(PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_REFUSED)], 5u);
+    EXPECT_EQ(counts.bucket[PODRTT_COUNT_RESENT], 4u);
+    EXPECT_EQ(counts.bucket[PODRTT_COUNT_DNS_QUERIES], 3u);
+    EXPECT_EQ(counts.bucket[bucket_of(PODRTT_COUNT_DNS_ANSWERS, 15)], 2u);
+    EXPECT_EQ(sample_count(counts), 20u);
 }
 
 TEST_F(Upgrading, AddsToWhatIsThere)

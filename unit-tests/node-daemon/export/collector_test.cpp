@@ -182,7 +182,7 @@ TEST_F(Metrics, CountConnectionsByMatching)
     counts.bucket[PODRTT_MATCHING_TIMESTAMPS] = 5;
     counts.bucket[PODRTT_MATCHING_NONE] = 2;
     ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
-    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_CONNECTIONS), counts));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_COUNTS), counts));
     const std::string series = "podrtt_pod_flows_total{namespace=\"shop\",pod=\"web-0\",matching=\"";
     EXPECT_THAT(text(), HasSubstr(series + "timestamps\"} 5\n"));
     EXPECT_THAT(text(), HasSubstr(series + "sequence\"} 0\n"));
@@ -193,13 +193,13 @@ TEST_F(Metrics, CountConnectionsByMatching)
 TEST_F(Metrics, CountWhatBecomesOfConnects)
 {
     podrtt_histogram counts = {};
-    counts.bucket[PODRTT_CONNECT_BEGUN] = 7;
-    counts.bucket[PODRTT_CONNECT_ANSWERED] = 5;
-    counts.bucket[PODRTT_CONNECT_REFUSED] = 1;
+    counts.bucket[bucket_of(PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_BEGUN)] = 7;
+    counts.bucket[bucket_of(PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_ANSWERED)] = 5;
+    counts.bucket[bucket_of(PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_REFUSED)] = 1;
     ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
-    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD, PODRTT_KIND_CONNECTS), counts));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD, PODRTT_KIND_COUNTS), counts));
     ASSERT_TRUE(maps_->totals.update(
-        total_key(pod("shop", "gone"), key(4, PODRTT_LEG_POD, PODRTT_KIND_CONNECTS)), counts));
+        total_key(pod("shop", "gone"), key(4, PODRTT_LEG_POD, PODRTT_KIND_COUNTS)), counts));
     const std::string all = text();
     for (const auto &[result, of_pod, of_namespace] :
          {std::tuple("begun", 7, 14), std::tuple("answered", 5, 10), std::tuple("refused", 1, 2)}) {
@@ -215,14 +215,16 @@ TEST_F(Metrics, CountWhatBecomesOfConnects)
 TEST_F(Metrics, CountWhatIsBesideTimesByLeg)
 {
     podrtt_histogram counts = {};
-    counts.bucket[0] = 7;
-    counts.bucket[3] = 2;
-    counts.bucket[5] = 1;
-    counts.bucket[6] = 3;
-    counts.bucket[15] = 4;
+    counts.bucket[PODRTT_COUNT_RESENT] = 12;
+    counts.bucket[PODRTT_COUNT_DNS_QUERIES] = 18;
+    counts.bucket[PODRTT_COUNT_DNS_ANSWERS] = 7;
+    counts.bucket[bucket_of(PODRTT_COUNT_DNS_ANSWERS, 3)] = 2;
+    counts.bucket[bucket_of(PODRTT_COUNT_DNS_ANSWERS, 5)] = 1;
+    counts.bucket[bucket_of(PODRTT_COUNT_DNS_ANSWERS, 6)] = 3;
+    counts.bucket[bucket_of(PODRTT_COUNT_DNS_ANSWERS, 15)] = 4;
+    counts.bucket[bucket_of(PODRTT_COUNT_DNS_ANSWERS, 16)] = 9; // of something else
     ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
-    for (const podrtt_kind kind : {PODRTT_KIND_RESENT, PODRTT_KIND_DNS_QUERIES, PODRTT_KIND_DNS_ANSWERS})
-        ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, kind), counts));
+    ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_COUNTS), counts));
     const std::string all = text();
     const std::string labels = "{namespace=\"shop\",pod=\"web-0\",leg=\"network\"";
     const std::string answers = "podrtt_pod_dns_answers_total" + labels + ",rcode=\"";
@@ -231,10 +233,10 @@ TEST_F(Metrics, CountWhatIsBesideTimesByLeg)
     EXPECT_THAT(all, HasSubstr(answers + "NXDOMAIN\"} 2\n"));
     EXPECT_THAT(all, HasSubstr(answers + "REFUSED\"} 1\n"));
     EXPECT_THAT(all, HasSubstr(answers + "other\"} 7\n"));
-    EXPECT_THAT(all, HasSubstr("podrtt_pod_resent_packets_total" + labels + "} 17\n"));
-    EXPECT_THAT(all, HasSubstr("podrtt_pod_dns_queries_total" + labels + "} 17\n"));
+    EXPECT_THAT(all, HasSubstr("podrtt_pod_resent_packets_total" + labels + "} 12\n"));
+    EXPECT_THAT(all, HasSubstr("podrtt_pod_dns_queries_total" + labels + "} 18\n"));
     EXPECT_THAT(all,
-                HasSubstr("podrtt_namespace_dns_queries_total{namespace=\"shop\",leg=\"network\"} 17\n"));
+                HasSubstr("podrtt_namespace_dns_queries_total{namespace=\"shop\",leg=\"network\"} 18\n"));
 }
 
 // docs/reference.md, Series: what podrttd run exports of a pod by default. Of all that is timed, on both

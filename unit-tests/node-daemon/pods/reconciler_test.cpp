@@ -538,7 +538,7 @@ protected:
         podrtt_histogram counts = {};
         counts.bucket[PODRTT_MATCHING_TIMESTAMPS] = seen;
         counts.bucket[PODRTT_MATCHING_NONE] = one_way;
-        EXPECT_TRUE(maps_->histograms.update(key(id, PODRTT_LEG_NETWORK, PODRTT_KIND_CONNECTIONS), counts));
+        EXPECT_TRUE(maps_->histograms.update(key(id, PODRTT_LEG_NETWORK, PODRTT_KIND_COUNTS), counts));
     }
 
     // A pod whose host veth shows one direction only.
