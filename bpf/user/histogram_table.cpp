@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/user/histogram_table.h"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cerrno>
@@ -146,13 +147,17 @@ Result<void> HistogramTable::erase(const podrtt_histogram_key &key)
 Result<void> HistogramTable::for_each(
     const std::function<void(const podrtt_histogram_key &, const podrtt_histogram &)> &each) const
 {
-    for (std::uint32_t at = 0; at < capacity(); at++) {
-        const __u64 word = load(places_.values()[at].key);
-        if (!word)
-            continue;
-        const auto found = find(word);
-        if (!found.empty() && found.front() == at)
-            each(std::bit_cast<podrtt_histogram_key>(word), sum(found));
+    std::vector<std::pair<__u64, std::uint32_t>> taken; // by key, so that its places stand together
+    for (std::uint32_t at = 0; at < capacity(); at++)
+        if (const __u64 word = load(places_.values()[at].key))
+            taken.emplace_back(word, at);
+    std::ranges::sort(taken);
+    for (auto place = taken.begin(); place != taken.end();) {
+        const __u64 word = place->first;
+        podrtt_histogram histogram = {};
+        for (; place != taken.end() && place->first == word; ++place)
+            add(histogram, load(places_.values()[place->second].histogram));
+        each(std::bit_cast<podrtt_histogram_key>(word), histogram);
     }
     return {};
 }

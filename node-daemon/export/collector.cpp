@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <numeric>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -74,14 +73,14 @@ std::optional<double> find_time(const CreatedTimes &times, const PodName &pod)
 }
 
 HistogramFamily histogram_family(std::string name, std::string help, podrtt_kind kind,
-                                 const std::map<SeriesKey, podrtt_histogram> &series,
+                                 const std::map<SeriesKey, Histogram> &series,
                                  const Bounds &bounds = all_bounds(), const CreatedTimes &times = {})
 {
     HistogramFamily family = {std::move(name), std::move(help), {}, &bounds};
-    for (const auto &[key, histogram] : series)
-        if (key.kind == kind)
-            family.series.push_back(
-                {series_labels(key), &histogram, find_time(times, {key.name_space, key.pod})});
+    for (auto own = series.lower_bound({kind, "", "", PODRTT_LEG_NETWORK, ""});
+         own != series.end() && own->first.kind == kind; ++own)
+        family.series.push_back({series_labels(own->first), &own->second,
+                                 find_time(times, {own->first.name_space, own->first.pod})});
     return family;
 }
 
@@ -127,22 +126,21 @@ MetricFamily pod_flows(const Snapshot &snapshot)
 }
 
 MetricFamily count_family(std::string name, std::string help, const Count &count,
-                          const std::map<SeriesKey, podrtt_histogram> &series)
+                          const std::map<SeriesKey, Histogram> &series)
 {
     MetricFamily family = make_family(std::move(name), std::move(help), MetricType::Counter);
     for (const auto &[key, histogram] : series) {
-        const __u64 *first = &histogram.bucket[count.first], *end = first + count.buckets;
-        if (std::all_of(first, end, [](__u64 times) { return times == 0; }))
+        const std::uint32_t first = count.first, end = first + count.buckets;
+        if (histogram.count(first, end) == 0)
             continue;
-        for (std::size_t i = 0; i < count.values.size(); i++) {
+        for (std::uint32_t i = 0; i < count.values.size(); i++) {
             const bool last = i + 1 == count.values.size();
-            const __u64 *bucket = first + i;
             ClientMetric metric;
             metric.label = series_labels(key);
             if (count.label)
                 metric.label.push_back({count.label, count.values[i]});
             metric.counter.value =
-                static_cast<double>(std::accumulate(bucket, last ? end : bucket + 1, std::uint64_t{0}));
+                static_cast<double>(histogram.count(first + i, last ? end : first + i + 1));
             family.metric.push_back(std::move(metric));
         }
     }

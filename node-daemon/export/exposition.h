@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "bpf/podrtt.h"
+#include "bpf/user/histogram.h"
 #include "node-daemon/export/series_options.h"
 
 namespace podrtt
@@ -23,7 +23,7 @@ using Labels = std::vector<prometheus::ClientMetric::Label>;
 struct HistogramFamily {
     struct Series {
         Labels labels;
-        const podrtt_histogram *histogram;            // not owned
+        const Histogram *histogram;                   // not owned
         std::optional<double> created = std::nullopt; // seconds since 1970; nothing: nobody knows, or asks
     };
 
@@ -54,7 +54,7 @@ protected:
     std::vector<std::string> parts_;
 };
 
-prometheus::ClientMetric::Histogram classic_histogram(const podrtt_histogram &histogram,
+prometheus::ClientMetric::Histogram classic_histogram(const Histogram &histogram,
                                                       const Bounds &bounds = all_bounds());
 
 // Text, by prometheus-cpp, with classic histograms.
@@ -72,8 +72,7 @@ public:
 class OpenMetricsExposition : public TextExposition
 {
 public:
-    using Exposition::add;
-    void add(const HistogramFamily &family) override;
+    using TextExposition::add;
     void add(const prometheus::MetricFamily &family, const Created &created) override;
     void finish() override { parts_.emplace_back("# EOF\n"); }
     const char *content_type() const override

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <google/protobuf/arena.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
@@ -27,24 +28,22 @@ void add_labels(pb::Metric &metric, const Labels &labels)
 
 // Bucket i ends at 2^(-20 + i/8) s; in a native histogram of schema 3 its index is the exponent
 // in eighths. What lies in our first bucket, from 0 on, is the zero bucket.
-void add_native(pb::Histogram &native, const podrtt_histogram &histogram)
+void add_native(pb::Histogram &native, const Histogram &histogram)
 {
     native.set_schema(PODRTT_SCHEMA);
     native.set_zero_threshold(std::exp2(PODRTT_MIN_EXPONENT));
-    native.set_zero_count(histogram.bucket[0]);
+    native.set_zero_count(histogram.count(0, 1));
 
     constexpr int first_index = PODRTT_MIN_EXPONENT * (1 << PODRTT_SCHEMA);
     int next_index = 0; // behind the last span
     std::int64_t before = 0;
     pb::BucketSpan *span = nullptr;
-    for (int bucket = 1; bucket < PODRTT_BUCKETS; bucket++) {
-        const auto count = static_cast<std::int64_t>(histogram.bucket[bucket]);
-        if (count == 0) {
-            span = nullptr;
+    for (const auto &[number, samples] : histogram.buckets()) {
+        if (number == 0)
             continue;
-        }
-        const int index = first_index + bucket;
-        if (!span) {
+        const auto count = static_cast<std::int64_t>(samples);
+        const int index = first_index + static_cast<int>(number);
+        if (!span || index != next_index) {
             span = native.add_positive_span();
             span->set_offset(index - next_index);
         }
@@ -58,7 +57,7 @@ void add_native(pb::Histogram &native, const podrtt_histogram &histogram)
         native.add_positive_span()->set_offset(0);
 }
 
-void add_classic(pb::Histogram &both, const podrtt_histogram &histogram, const Bounds &bounds)
+void add_classic(pb::Histogram &both, const Histogram &histogram, const Bounds &bounds)
 {
     const auto classic = classic_histogram(histogram, bounds);
     both.set_sample_count(classic.sample_count);
@@ -94,7 +93,8 @@ void ProtobufExposition::add(const HistogramFamily &family)
 {
     if (family.series.empty())
         return;
-    pb::MetricFamily message;
+    google::protobuf::Arena arena; // there are many small messages
+    auto &message = *google::protobuf::Arena::CreateMessage<pb::MetricFamily>(&arena);
     message.set_name(family.name);
     message.set_help(family.help);
     message.set_type(pb::HISTOGRAM);
@@ -113,7 +113,8 @@ void ProtobufExposition::add(const prometheus::MetricFamily &family, const Creat
 {
     if (family.metric.empty())
         return;
-    pb::MetricFamily message;
+    google::protobuf::Arena arena;
+    auto &message = *google::protobuf::Arena::CreateMessage<pb::MetricFamily>(&arena);
     message.set_name(family.name);
     message.set_help(family.help);
     const bool counter = family.type == prometheus::MetricType::Counter;

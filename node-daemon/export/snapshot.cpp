@@ -28,29 +28,30 @@ public:
         if (!is_exported(key) || !sample_count(total))
             return;
         if (key.kind == PODRTT_KIND_COUNTS)
-            add(snapshot_.namespace_counts[count_key(key, key.name_space, "")], total);
+            snapshot_.namespace_counts[count_key(key, key.name_space, "")].add(Histogram(total));
         else if (find_kind(key.kind))
-            add(snapshot_.namespace_series[series_key(key, key.name_space, "")], total);
+            snapshot_.namespace_series[series_key(key, key.name_space, "")].add(Histogram(total));
     }
 
-    void add_pod(const podrtt_histogram_key &key, const podrtt_histogram &histogram, const podrtt_pod &pod)
+    void add_pod(const podrtt_histogram_key &key, const podrtt_histogram &counts, const podrtt_pod &pod)
     {
+        const Histogram histogram(counts);
         const bool has_series = options_.pods && is_shown(pod);
         if (key.kind == PODRTT_KIND_COUNTS && has_series) // whatever the leg is: connections have none
-            add_connections({pod.name_space, shown_name(pod)}, histogram);
+            add_connections({pod.name_space, shown_name(pod)}, counts);
         if (!is_exported(key))
             return;
         if (key.kind == PODRTT_KIND_COUNTS) {
             if (has_series)
-                add(snapshot_.pod_counts[count_key(key, pod.name_space, shown_name(pod))], histogram);
-            add(snapshot_.namespace_counts[count_key(key, pod.name_space, "")], histogram);
+                snapshot_.pod_counts[count_key(key, pod.name_space, shown_name(pod))].add(histogram);
+            snapshot_.namespace_counts[count_key(key, pod.name_space, "")].add(histogram);
             return;
         }
         if (!find_kind(key.kind))
             return;
         if (has_series)
-            add(snapshot_.pod_series[series_key(key, pod.name_space, shown_name(pod))], histogram);
-        add(snapshot_.namespace_series[series_key(key, pod.name_space, "")], histogram);
+            snapshot_.pod_series[series_key(key, pod.name_space, shown_name(pod))].add(histogram);
+        snapshot_.namespace_series[series_key(key, pod.name_space, "")].add(histogram);
     }
 
 private:

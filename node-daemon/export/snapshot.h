@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bpf/user/error.h"
+#include "bpf/user/histogram.h"
 #include "bpf/user/pod.h"
 #include "node-daemon/counts/maps.h"
 #include "node-daemon/export/series_options.h"
@@ -30,11 +31,11 @@ struct SeriesKey {
 // (struct podrtt_pod) are one, PODRTT_OTHER, in each namespace.
 struct Snapshot {
     std::map<std::uint32_t, podrtt_pod> pods;
-    std::map<SeriesKey, podrtt_histogram> pod_series;
-    std::map<SeriesKey, podrtt_histogram> namespace_series; // includes pods that are gone
+    std::map<SeriesKey, Histogram> pod_series;
+    std::map<SeriesKey, Histogram> namespace_series; // includes pods that are gone
     // What is counted beside times (kinds.h), in buckets.
-    std::map<SeriesKey, podrtt_histogram> pod_counts;
-    std::map<SeriesKey, podrtt_histogram> namespace_counts; // includes pods that are gone
+    std::map<SeriesKey, Histogram> pod_counts;
+    std::map<SeriesKey, Histogram> namespace_counts; // includes pods that are gone
     std::map<PodName, ConnectionCounts> connections;
     std::size_t histogram_entries = 0; // of the map
     std::size_t total_entries = 0;     // the same

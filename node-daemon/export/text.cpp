@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "node-daemon/export/accept.h"
@@ -36,66 +38,87 @@ std::string serialize_samples(const prometheus::MetricFamily &family)
 
 // Of the first sample, which is a count or a value and has no bound; with the braces, empty if there are
 // none.
-std::string labels_of_first(const std::string &samples)
+std::string labels_of_first(std::string_view samples)
 {
-    const std::string line = samples.substr(0, samples.find('\n'));
+    const std::string_view line = samples.substr(0, samples.find('\n'));
     const std::size_t begin = line.find('{');
-    return begin == std::string::npos ? "" : line.substr(begin, line.rfind('}') + 1 - begin);
+    return begin == std::string::npos ? "" : std::string(line.substr(begin, line.rfind('}') + 1 - begin));
 }
 
-prometheus::MetricFamily classic_family(const HistogramFamily &family)
+// The lines of a histogram family, under a name. What is escaped and how numbers are written is
+// prometheus-cpp's, once for each series; its bounds have a line each, which all begin alike. (It would
+// take three times as long.)
+std::string histogram_text(const HistogramFamily &family)
 {
-    prometheus::MetricFamily classic = {family.name, family.help, prometheus::MetricType::Histogram, {}};
-    classic.metric.resize(family.series.size());
+    prometheus::MetricFamily sums = {family.name, family.help, prometheus::MetricType::Histogram, {}};
+    sums.metric.resize(family.series.size());
     for (std::size_t i = 0; i < family.series.size(); i++) {
-        classic.metric[i].label = family.series[i].labels;
-        classic.metric[i].histogram = classic_histogram(*family.series[i].histogram, *family.bounds);
+        sums.metric[i].label = family.series[i].labels;
+        sums.metric[i].histogram = classic_histogram(*family.series[i].histogram, {});
     }
-    return classic;
+    const std::string without_bounds = serialize(sums);
+    std::string_view rest = without_bounds;
+    const auto take_lines = [&rest](int count) {
+        std::size_t end = 0;
+        while (count-- > 0)
+            end = rest.find('\n', end) + 1;
+        const std::string_view lines = rest.substr(0, end);
+        rest.remove_prefix(end);
+        return lines;
+    };
+
+    std::string text;
+    while (rest.starts_with('#')) // they tell of the family
+        text += take_lines(1);
+    auto out = std::back_inserter(text);
+    for (const auto &series : family.series) {
+        const std::string_view count_and_sum = take_lines(2);
+        text += count_and_sum;
+        std::string labels = labels_of_first(count_and_sum);
+        labels.back() = ',';
+        for (const auto &bucket : classic_histogram(*series.histogram, *family.bounds).bucket)
+            fmt::format_to(out, "{}_bucket{}le=\"{}\"}} {}\n", family.name, labels, bucket.upper_bound,
+                           bucket.cumulative_count);
+        text += take_lines(1); // +Inf
+        if (series.created) {
+            labels.back() = '}';
+            fmt::format_to(out, "{}_created{} {:.3f}\n", family.name, labels, *series.created);
+        }
+    }
+    return text;
 }
 
 } // namespace
 
-prometheus::ClientMetric::Histogram classic_histogram(const podrtt_histogram &histogram,
-                                                      const Bounds &bounds)
+prometheus::ClientMetric::Histogram classic_histogram(const Histogram &histogram, const Bounds &bounds)
 {
     prometheus::ClientMetric::Histogram classic;
     classic.bucket.reserve(bounds.size());
     std::uint64_t cumulative = 0;
-    std::uint32_t bucket = 0;
+    auto bucket = histogram.buckets().begin();
     for (const int exponent : bounds) {
         const auto last =
             static_cast<std::uint32_t>((exponent - PODRTT_MIN_EXPONENT) * (1 << PODRTT_SCHEMA));
-        while (bucket <= last)
-            cumulative += histogram.bucket[bucket++];
+        for (; bucket != histogram.buckets().end() && bucket->number <= last; ++bucket)
+            cumulative += bucket->count;
         classic.bucket.push_back({cumulative, std::exp2(exponent)});
     }
-    while (bucket < PODRTT_BUCKETS)
-        cumulative += histogram.bucket[bucket++];
     // From the same reading as the buckets, so that they agree.
-    classic.sample_count = cumulative;
-    classic.sample_sum = static_cast<double>(histogram.sum) * 1e-9;
+    classic.sample_count = histogram.count();
+    classic.sample_sum = static_cast<double>(histogram.sum()) * 1e-9;
     return classic;
 }
 
 void TextExposition::add(const HistogramFamily &family)
 {
-    add(classic_family(family));
+    if (!family.series.empty())
+        parts_.push_back(histogram_text(family));
 }
 
 void TextExposition::add(const prometheus::MetricFamily &family, const Created & /*created*/)
 {
     if (!family.metric.empty())
         parts_.push_back(serialize(family));
-}
-
-void OpenMetricsExposition::add(const HistogramFamily &family)
-{
-    Created created;
-    created.reserve(family.series.size());
-    for (const auto &series : family.series)
-        created.push_back(series.created);
-    add(classic_family(family), created);
 }
 
 void OpenMetricsExposition::add(const prometheus::MetricFamily &family, const Created &created)

@@ -47,7 +47,7 @@ constexpr Column columns[] = {
     {"PING", 7, time_cell<PODRTT_KIND_ECHO, 0.5>},
     {"CONNS", 8, [](const LatencyRow &row) { return std::to_string(row.connects); }},
     {"SAMPLES", 10,
-     [](const LatencyRow &row) { return std::to_string(sample_count(row.by_kind[PODRTT_KIND_DATA])); }},
+     [](const LatencyRow &row) { return std::to_string(row.by_kind[PODRTT_KIND_DATA].count()); }},
 };
 
 constexpr std::size_t leg_width = 8;
@@ -119,13 +119,14 @@ double LatencyRow::worst_wait() const
     return worst;
 }
 
-std::vector<LatencyRow> make_rows(const std::map<SeriesKey, podrtt_histogram> &series,
-                                  const PodStates &pods, const RowFilter &filter, Order order)
+std::vector<LatencyRow> make_rows(const std::map<SeriesKey, Histogram> &series, const PodStates &pods,
+                                  const RowFilter &filter, Order order)
 {
     std::map<std::pair<PodName, podrtt_leg>, LatencyRow> by_name;
     for (const auto &[key, histogram] : series) {
+        constexpr unsigned begun = bucket_of(PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_BEGUN);
         const bool is_count = key.kind == PODRTT_KIND_COUNTS;
-        const auto connects = histogram.bucket[bucket_of(PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_BEGUN)];
+        const auto connects = histogram.count(begun, begun + 1);
         if (!filter.admits(key) || (is_count && connects == 0))
             continue;
         const PodName name = {key.name_space, key.pod};
@@ -133,7 +134,7 @@ std::vector<LatencyRow> make_rows(const std::map<SeriesKey, podrtt_histogram> &s
         if (is_count)
             row->second.connects += connects;
         else
-            add(row->second.by_kind.at(key.kind), histogram);
+            row->second.by_kind.at(key.kind).add(histogram);
     }
     std::vector<LatencyRow> rows;
     rows.reserve(by_name.size() + pods.size());

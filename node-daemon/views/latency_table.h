@@ -43,17 +43,17 @@ using PodStates = std::map<PodName, std::string>;
 struct LatencyRow {
     PodName name;
     podrtt_leg leg;
-    std::array<podrtt_histogram, PODRTT_KINDS> by_kind; // all peers together, or those of the filter
-    std::uint64_t connects;                             // begun
-    std::string state;                                  // "idle", or why it is not measured; else empty
+    std::array<Histogram, PODRTT_KINDS> by_kind; // all peers together, or those of the filter
+    std::uint64_t connects;                      // begun
+    std::string state;                           // "idle", or why it is not measured; else empty
 
     // The longest p99 of the waits, in seconds; no number if nothing was waited for.
     double worst_wait() const;
 };
 
 // `series` with counts among them. A pod of `pods` that has none gets one row that says why.
-std::vector<LatencyRow> make_rows(const std::map<SeriesKey, podrtt_histogram> &series,
-                                  const PodStates &pods, const RowFilter &filter, Order order);
+std::vector<LatencyRow> make_rows(const std::map<SeriesKey, Histogram> &series, const PodStates &pods,
+                                  const RowFilter &filter, Order order);
 
 // Lines of a table of `width` columns on the screen: columns that have no room are left out, from the
 // right, and the names take what is left. Without a width there is room for everything.

@@ -19,14 +19,12 @@ namespace
 
 using Json = nlohmann::ordered_json;
 
-Json filled_buckets(const podrtt_histogram &histogram)
+Json filled_buckets(const Histogram &histogram)
 {
     Json pairs = Json::array();
-    for (std::uint32_t i = 0; i < PODRTT_BUCKETS; i++) {
-        if (histogram.bucket[i] == 0)
-            continue;
-        pairs.push_back(i);
-        pairs.push_back(histogram.bucket[i]);
+    for (const auto &[number, count] : histogram.buckets()) {
+        pairs.push_back(number);
+        pairs.push_back(count);
     }
     return pairs;
 }

@@ -124,7 +124,7 @@ Result<Status> Status::take(const Pins &pins, const InstallOptions &options)
         status.left_out.push_back({&drop, maps->dropped(drop.drop)});
     for (const auto &[key, histogram] : snapshot->namespace_series)
         if (key.kind == PODRTT_KIND_DATA)
-            status.samples += sample_count(histogram);
+            status.samples += histogram.count();
     return status;
 }
 

@@ -29,8 +29,8 @@ void print_json(const Window::Series &series, const RowFilter &filter, std::ostr
                         {"leg", leg_of(key.leg).name},
                         {"peer", key.peer},
                         {"kind", kind->name},
-                        {"samples", sample_count(histogram)},
-                        {"sum_seconds", static_cast<double>(histogram.sum) * 1e-9},
+                        {"samples", histogram.count()},
+                        {"sum_seconds", static_cast<double>(histogram.sum()) * 1e-9},
                         {"p50_seconds", quantile(histogram, 0.5)},
                         {"p90_seconds", quantile(histogram, 0.9)},
                         {"p99_seconds", quantile(histogram, 0.99)}});

@@ -11,6 +11,21 @@ namespace
 // Looks that are kept as they are, for the shortest window.
 constexpr std::chrono::seconds fine{12};
 
+// What has come since. Of a pod that has been retired another of the same name may be left, with less.
+Histogram difference(const Histogram &now, const Histogram &before)
+{
+    std::vector<Histogram::Bucket> more;
+    auto was = before.buckets().begin();
+    for (const auto &[number, count] : now.buckets()) {
+        while (was != before.buckets().end() && was->number < number)
+            ++was;
+        const bool is_same = was != before.buckets().end() && was->number == number;
+        if (const std::uint64_t known = is_same ? was->count : 0; count > known)
+            more.push_back({number, count - known});
+    }
+    return {now.sum() - std::min(before.sum(), now.sum()), std::move(more)};
+}
+
 } // namespace
 
 void Window::add(Series series, Clock::time_point now)
@@ -19,17 +34,8 @@ void Window::add(Series series, Clock::time_point now)
         Look look = {.begin = last_time_, .end = now, .changes = {}};
         for (const auto &[key, histogram] : series) {
             const auto before = last_.find(key);
-            Change change = {.sum = histogram.sum, .buckets = {}};
-            for (std::uint32_t i = 0; i < PODRTT_BUCKETS; i++) {
-                const std::uint64_t was = before == last_.end() ? 0 : before->second.bucket[i];
-                // Of a pod that has been retired another of the same name may be left, with less.
-                if (histogram.bucket[i] > was)
-                    change.buckets.emplace_back(static_cast<std::uint16_t>(i),
-                                                static_cast<std::uint32_t>(histogram.bucket[i] - was));
-            }
-            if (before != last_.end())
-                change.sum -= std::min(before->second.sum, histogram.sum);
-            if (!change.buckets.empty())
+            Histogram change = before == last_.end() ? histogram : difference(histogram, before->second);
+            if (!change.buckets().empty())
                 look.changes.emplace(number_of(key), std::move(change));
         }
         looks_.push_back(std::move(look));
@@ -45,12 +51,8 @@ Window::Series Window::recent(Clock::duration length) const
 {
     Series series;
     for (auto look = looks_.rbegin(); look != looks_.rend() && look->end + length > last_time_; ++look)
-        for (const auto &[number, change] : look->changes) {
-            podrtt_histogram &histogram = series[keys_[number]];
-            histogram.sum += change.sum;
-            for (const auto &[bucket, count] : change.buckets)
-                histogram.bucket[bucket] += count;
-        }
+        for (const auto &[number, change] : look->changes)
+            series[keys_[number]].add(change);
     return series;
 }
 
@@ -73,18 +75,8 @@ std::uint32_t Window::number_of(const SeriesKey &key)
 void Window::merge(Look &into, const Look &later)
 {
     into.end = later.end;
-    for (const auto &[number, more] : later.changes) {
-        Change &change = into.changes[number];
-        change.sum += more.sum;
-        for (const auto &[bucket, count] : more.buckets) {
-            const auto at = std::ranges::lower_bound(change.buckets, bucket, {},
-                                                     &std::pair<std::uint16_t, std::uint32_t>::first);
-            if (at != change.buckets.end() && at->first == bucket)
-                at->second += count;
-            else
-                change.buckets.emplace(at, bucket, count);
-        }
-    }
+    for (const auto &[number, more] : later.changes)
+        into.changes[number].add(more);
 }
 
 void Window::put_together(Clock::time_point now)

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <utility>
 #include <vector>
 
 #include "node-daemon/export/snapshot.h"
@@ -19,7 +18,7 @@ class Window
 {
 public:
     using Clock = std::chrono::steady_clock;
-    using Series = std::map<SeriesKey, podrtt_histogram>;
+    using Series = std::map<SeriesKey, Histogram>;
 
     // Differences older than `longest` are forgotten, and those that are not of the last few looks are put
     // together, so that the memory does not grow with the number of looks.
@@ -36,14 +35,10 @@ public:
     Clock::duration known(Clock::duration length) const;
 
 private:
-    struct Change {
-        std::uint64_t sum = 0;
-        std::vector<std::pair<std::uint16_t, std::uint32_t>> buckets; // that have changed, ascending
-    };
     struct Look {
         Clock::time_point begin;
         Clock::time_point end;
-        std::map<std::uint32_t, Change> changes; // by the number of their key
+        std::map<std::uint32_t, Histogram> changes; // by the number of their key
     };
 
     std::uint32_t number_of(const SeriesKey &key);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/web/routes.h"
 
+#include <malloc.h>
+
 #include "node-daemon/export/exposition.h"
 #include "node-daemon/views/page.h"
 
@@ -52,6 +54,7 @@ Answer make_metrics(const Collector &collector)
 template <typename Make>
 Reply Routes::share(Shared &shared, const Request &request, const Make &make)
 {
+    has_answered_ = true;
     auto answer = shared.plain.get(make);
     if (answer->length == 0)
         return text(unavailable, "the maps cannot be read; see the log\n");
@@ -108,9 +111,15 @@ Reply Routes::handle(const Request &request)
 
 void Routes::forget_old_answers()
 {
+    bool all_forgotten = true;
     for (Shared *shared : {&text_, &openmetrics_, &protobuf_, &pods_})
         if (shared->plain.forget_old(Answer::Clock::now()))
             shared->compressed.forget();
+        else
+            all_forgotten = false;
+    // Not sooner (main.cpp): while many ask, the page faults would cost more than all else.
+    if (all_forgotten && has_answered_.exchange(false))
+        malloc_trim(0);
 }
 
 Reply Routes::scrape(const Request &request)

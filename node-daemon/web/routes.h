@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <optional>
 
 #include "node-daemon/counts/attach_states.h"
@@ -32,7 +33,7 @@ public:
 
     Reply handle(const Request &request);
 
-    // Answers that nobody will be given any more; to be called now and then.
+    // Answers that nobody will be given any more, and then their memory; to be called now and then.
     void forget_old_answers();
 
 private:
@@ -56,8 +57,9 @@ private:
         LatestGzip compressed;
     };
     template <typename Make>
-    static Reply share(Shared &shared, const Request &request, const Make &make);
+    Reply share(Shared &shared, const Request &request, const Make &make);
 
+    std::atomic<bool> has_answered_ = false; // since memory was given back
     Shared text_;
     Shared openmetrics_;
     Shared protobuf_;

@@ -71,10 +71,7 @@ TEST(Quantile, WithoutSamplesIsNotANumber)
 
 TEST(Quantile, LiesInTheBucketOfTheSampleOfThatRank)
 {
-    podrtt_histogram histogram = {};
-    histogram.bucket[100] = 90;
-    histogram.bucket[150] = 9;
-    histogram.bucket[200] = 1;
+    const Histogram histogram(0, {{100, 90}, {150, 9}, {200, 1}});
     auto bucket_of = [&](double q) {
         return static_cast<int>(
             std::ceil((std::log2(quantile(histogram, q)) - PODRTT_MIN_EXPONENT) * 8 - 1e-9));
@@ -89,10 +86,32 @@ TEST(Quantile, LiesInTheBucketOfTheSampleOfThatRank)
 
 TEST(Quantile, OfTheFirstBucketIsBelowItsBound)
 {
-    podrtt_histogram histogram = {};
-    histogram.bucket[0] = 1;
+    const Histogram histogram(0, {{0, 1}});
     EXPECT_LE(quantile(histogram, 0.5), bucket_bound(0));
     EXPECT_GT(quantile(histogram, 0.5), 0);
+}
+
+TEST(Histogram, HasTheBucketsThatAreFilled)
+{
+    podrtt_histogram counts = {.sum = 7, .bucket = {1, 0, 3}};
+    counts.bucket[PODRTT_BUCKETS - 1] = 5;
+    const Histogram histogram(counts);
+    EXPECT_EQ(histogram.sum(), 7u);
+    EXPECT_EQ(histogram.buckets(),
+              (std::vector<Histogram::Bucket>{{0, 1}, {2, 3}, {PODRTT_BUCKETS - 1, 5}}));
+    EXPECT_EQ(histogram.count(), 9u);
+    EXPECT_EQ(histogram.count(1, 3), 3u);
+    EXPECT_EQ(histogram.count(3, PODRTT_BUCKETS - 1), 0u);
+}
+
+TEST(Histogram, IsASumOfTwo)
+{
+    Histogram histogram(10, {{0, 1}, {5, 2}});
+    histogram.add({5, {{3, 7}, {5, 3}, {9, 4}}});
+    EXPECT_EQ(histogram.sum(), 15u);
+    EXPECT_EQ(histogram.buckets(), (std::vector<Histogram::Bucket>{{0, 1}, {3, 7}, {5, 5}, {9, 4}}));
+    histogram.add(Histogram());
+    EXPECT_EQ(histogram.count(), 17u);
 }
 
 TEST(Histogram, AddAddsBucketsAndSum)

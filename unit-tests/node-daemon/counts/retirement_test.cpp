@@ -23,7 +23,7 @@ protected:
         EXPECT_TRUE(snapshot);
         std::uint64_t count = 0;
         for (const auto &[key, histogram] : snapshot->namespace_series)
-            count += sample_count(histogram);
+            count += histogram.count();
         return count;
     }
 };

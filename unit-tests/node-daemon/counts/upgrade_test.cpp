@@ -37,12 +37,12 @@ protected:
         EXPECT_TRUE(set_peers(*maps_, {*parse_peer("cache=10.0.0.0/8")})); // has the index that db had
     }
 
-    std::uint64_t count(const std::map<SeriesKey, podrtt_histogram> &series, const std::string &peer)
+    std::uint64_t count(const std::map<SeriesKey, Histogram> &series, const std::string &peer)
     {
         std::uint64_t sum = 0;
         for (const auto &[key, histogram] : series)
             if (key.peer == peer)
-                sum += sample_count(histogram);
+                sum += histogram.count();
         return sum;
     }
 
@@ -109,12 +109,12 @@ TEST_F(Upgrading, KnowsCountsOfLayout3)
     auto snapshot = Snapshot::take(*maps_);
     EXPECT_EQ(snapshot->connections[(PodName{"shop", "web"})][PODRTT_MATCHING_NONE], 6u);
     ASSERT_EQ(snapshot->pod_counts.size(), 1u);
-    const auto &counts = snapshot->pod_counts.begin()->second;
-    EXPECT_EQ(counts.bucket[bucket_of(PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_REFUSED)], 5u);
-    EXPECT_EQ(counts.bucket[PODRTT_COUNT_RESENT], 4u);
-    EXPECT_EQ(counts.bucket[PODRTT_COUNT_DNS_QUERIES], 3u);
-    EXPECT_EQ(counts.bucket[bucket_of(PODRTT_COUNT_DNS_ANSWERS, 15)], 2u);
-    EXPECT_EQ(sample_count(counts), 20u);
+    EXPECT_EQ(snapshot->pod_counts.begin()->second.buckets(),
+              (std::vector<Histogram::Bucket>{{PODRTT_MATCHING_NONE, 6},
+                                              {bucket_of(PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_REFUSED), 5},
+                                              {PODRTT_COUNT_RESENT, 4},
+                                              {PODRTT_COUNT_DNS_QUERIES, 3},
+                                              {bucket_of(PODRTT_COUNT_DNS_ANSWERS, 15), 2}}));
 }
 
 TEST_F(Upgrading, AddsToWhatIsThere)

@@ -2,9 +2,11 @@
 #include "node-daemon/export/exposition.h"
 
 #include <gtest/gtest.h>
+#include <prometheus/text_serializer.h>
 
 #include <cmath>
 #include <map>
+#include <sstream>
 
 #include "export/metrics.pb.h"
 
@@ -15,7 +17,7 @@ namespace
 
 namespace pb = io::prometheus::client;
 
-pb::Histogram exposed(const podrtt_histogram &histogram)
+pb::Histogram exposed(const Histogram &histogram)
 {
     ProtobufExposition exposition;
     exposition.add(HistogramFamily{"rtt", "help", {{{{"pod", "web"}}, &histogram}}});
@@ -49,13 +51,8 @@ std::map<double, std::int64_t> buckets(const pb::Histogram &native)
 
 TEST(NativeHistogram, HasTheBucketsOfTheKernel)
 {
-    podrtt_histogram histogram = {};
-    histogram.sum = 5'000'000'000;
-    histogram.bucket[0] = 2;
-    histogram.bucket[80] = 3; // ends at 2^-10 s
-    histogram.bucket[81] = 1;
-    histogram.bucket[168] = 4; // ends at 2 s
-    const auto native = exposed(histogram);
+    // Buckets 80 and 168 end at 2^-10 s and at 2 s.
+    const auto native = exposed({5'000'000'000, {{0, 2}, {80, 3}, {81, 1}, {168, 4}}});
     EXPECT_EQ(native.schema(), 3);
     EXPECT_EQ(native.zero_threshold(), std::exp2(-20));
     EXPECT_EQ(native.zero_count(), 2u);
@@ -75,13 +72,30 @@ TEST(NativeHistogram, WithoutSamplesIsNativeAllTheSame)
 
 TEST(NativeHistogram, HasTheClassicBucketsBesideIt)
 {
-    podrtt_histogram histogram = {};
-    histogram.bucket[80] = 3;
-    const auto both = exposed(histogram);
+    const auto both = exposed({0, {{80, 3}}});
     ASSERT_EQ(both.bucket_size(), max_bound - min_bound + 1);
     EXPECT_EQ(both.bucket(6).upper_bound(), std::exp2(-10));
     EXPECT_EQ(both.bucket(5).cumulative_count(), 0u);
     EXPECT_EQ(both.bucket(6).cumulative_count(), 3u);
+}
+
+// To the byte what prometheus-cpp makes of it, whatever the labels hold.
+TEST(Text, OfAHistogramIsTheLibrarys)
+{
+    const Histogram one(123'456'789, {{0, 2}, {80, 3}, {81, 1}, {208, 4}}), none;
+    const Labels awkward = {{"namespace", "a\\b\n\"c}"}, {"pod", "x{y}"}}, plain = {{"pod", "b"}};
+    TextExposition exposition;
+    exposition.add(HistogramFamily{"y_seconds", "Of y.", {{awkward, &one}, {plain, &none}}});
+
+    prometheus::MetricFamily family = {"y_seconds", "Of y.", prometheus::MetricType::Histogram, {}};
+    family.metric.resize(2);
+    family.metric[0].label = awkward;
+    family.metric[0].histogram = classic_histogram(one);
+    family.metric[1].label = plain;
+    family.metric[1].histogram = classic_histogram(none);
+    std::ostringstream text;
+    prometheus::TextSerializer().Serialize(text, {family});
+    EXPECT_EQ(exposition.take_parts().at(0), text.str());
 }
 
 TEST(OpenMetrics, CallsCountersByTheirNameAndSaysWhenTheyBegan)
@@ -107,8 +121,7 @@ TEST(OpenMetrics, CallsCountersByTheirNameAndSaysWhenTheyBegan)
 
 TEST(OpenMetrics, SaysWhenAHistogramBegan)
 {
-    podrtt_histogram histogram = {};
-    histogram.bucket[80] = 2;
+    const Histogram histogram(0, {{80, 2}});
     const Bounds bounds = {-10};
     HistogramFamily family = {"y_seconds", "Of y.", {{{{"pod", "a"}}, &histogram, 1700000000.25}}, &bounds};
     OpenMetricsExposition exposition;

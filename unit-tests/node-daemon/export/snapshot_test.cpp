@@ -22,9 +22,9 @@ TEST_F(Snapshots, NamespacesHoldWhatTheirPodsHaveAndHad)
     auto snapshot = Snapshot::take(*maps_);
     ASSERT_TRUE(snapshot);
     ASSERT_EQ(snapshot->pod_series.size(), 1u);
-    EXPECT_EQ(sample_count(snapshot->pod_series.begin()->second), 3u);
+    EXPECT_EQ(snapshot->pod_series.begin()->second.count(), 3u);
     ASSERT_EQ(snapshot->namespace_series.size(), 1u);
-    EXPECT_EQ(sample_count(snapshot->namespace_series.begin()->second), 13u);
+    EXPECT_EQ(snapshot->namespace_series.begin()->second.count(), 13u);
 }
 
 TEST_F(Snapshots, HistogramsOfNoPodAreNobodys)

@@ -73,7 +73,7 @@ protected:
         std::map<std::string, std::uint64_t> samples;
         const auto snapshot = Snapshot::take(*maps_);
         for (const auto &[series, histogram] : snapshot->pod_series)
-            samples[series.pod] += sample_count(histogram);
+            samples[series.pod] += histogram.count();
         return samples;
     }
 
@@ -82,7 +82,7 @@ protected:
         std::uint64_t samples = 0;
         const auto snapshot = Snapshot::take(*maps_);
         for (const auto &[series, histogram] : snapshot->namespace_series)
-            samples += sample_count(histogram);
+            samples += histogram.count();
         return samples;
     }
 
@@ -353,7 +353,7 @@ TEST_F(Reconciling, BeyondTheLimitPodsAreOneThatNeverGoesBackwards)
         const auto snapshot = Snapshot::take(*maps_, {.max_pods = 1});
         std::map<std::string, std::uint64_t> counts;
         for (const auto &[series, histogram] : snapshot->pod_series)
-            counts[series.pod] += sample_count(histogram);
+            counts[series.pod] += histogram.count();
         return counts;
     };
     const auto first = record(pod("shop", "first"), veth_);

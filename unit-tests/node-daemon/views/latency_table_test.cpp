@@ -16,14 +16,17 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-using Series = std::map<SeriesKey, podrtt_histogram>;
+using Series = std::map<SeriesKey, Histogram>;
+
+constexpr std::uint32_t bucket(int exponent)
+{
+    return static_cast<std::uint32_t>((exponent - PODRTT_MIN_EXPONENT) << PODRTT_SCHEMA);
+}
 
 // 100 samples, all of about 2^(exponent) seconds.
-podrtt_histogram samples(int exponent)
+Histogram samples(int exponent)
 {
-    podrtt_histogram histogram = {};
-    histogram.bucket[(exponent - PODRTT_MIN_EXPONENT) << PODRTT_SCHEMA] = 100;
-    return histogram;
+    return {0, {{bucket(exponent), 100}}};
 }
 
 SeriesKey key(const std::string &pod, podrtt_kind kind, podrtt_leg leg = PODRTT_LEG_NETWORK,
@@ -96,10 +99,8 @@ TEST(LatencyRows, AreFiltered)
     EXPECT_EQ(make_rows(series, {}, {.pod = "calm"}, Order::name).size(), 2u);
     const auto internet = make_rows(series, {}, {.peer = "internet"}, Order::name);
     ASSERT_EQ(internet.size(), 1u);
-    EXPECT_EQ(internet[0].by_kind[PODRTT_KIND_DATA].bucket[(-1 - PODRTT_MIN_EXPONENT) << PODRTT_SCHEMA],
-              100u);
-    EXPECT_EQ(internet[0].by_kind[PODRTT_KIND_FLOOR].bucket[(-8 - PODRTT_MIN_EXPONENT) << PODRTT_SCHEMA],
-              0u);
+    EXPECT_EQ(internet[0].by_kind[PODRTT_KIND_DATA].buckets(), samples(-1).buckets());
+    EXPECT_EQ(internet[0].by_kind[PODRTT_KIND_FLOOR].count(), 0u);
 }
 
 TEST(LatencyTable, FitsAnyScreen)

@@ -23,11 +23,9 @@ podrtt_pod pod(const char *name_space, const char *name)
     return pod;
 }
 
-podrtt_histogram histogram(std::uint32_t bucket, std::uint64_t count)
+Histogram histogram(std::uint32_t bucket, std::uint64_t count)
 {
-    podrtt_histogram histogram = {};
-    histogram.bucket[bucket] = count;
-    return histogram;
+    return {0, {{bucket, count}}};
 }
 
 TEST(PageData, HasTheBucketsThatAreNotEmpty)

@@ -20,7 +20,7 @@ Window::Series series(std::uint64_t slow, std::uint64_t fast)
     histogram.bucket[200] = slow;
     histogram.bucket[100] = fast;
     histogram.sum = slow * 1000 + fast;
-    return {{web, histogram}};
+    return {{web, Histogram(histogram)}};
 }
 
 class SlidingWindow : public testing::Test
@@ -38,10 +38,10 @@ TEST_F(SlidingWindow, IsWhatHasComeWithinIt)
     window_.add(series(8, 3), start_ + 20s);
     const auto all = window_.recent(60s);
     ASSERT_EQ(all.size(), 1u);
-    EXPECT_EQ(all.at(web).bucket[100], 3u);
-    EXPECT_EQ(all.at(web).bucket[200], 1u);
-    EXPECT_EQ(all.at(web).sum, 1003u);
-    EXPECT_EQ(sample_count(window_.recent(10s).at(web)), 1u); // of the last look alone
+    EXPECT_EQ(all.at(web).count(100, 101), 3u);
+    EXPECT_EQ(all.at(web).count(200, 201), 1u);
+    EXPECT_EQ(all.at(web).sum(), 1003u);
+    EXPECT_EQ(window_.recent(10s).at(web).count(), 1u); // of the last look alone
 }
 
 TEST_F(SlidingWindow, ForgetsWhatIsOlder)
@@ -68,15 +68,15 @@ TEST_F(SlidingWindow, CountsNothingOfAPodThatHasBecomeLess)
     window_.add(series(9, 9), start_);
     window_.add(series(1, 10), start_ + 2s);
     const auto recent = window_.recent(10s);
-    EXPECT_EQ(recent.at(web).bucket[100], 1u);
-    EXPECT_EQ(recent.at(web).bucket[200], 0u);
+    EXPECT_EQ(recent.at(web).count(100, 101), 1u);
+    EXPECT_EQ(recent.at(web).count(200, 201), 0u);
 }
 
 TEST_F(SlidingWindow, BeginsWithAPodThatIsNew)
 {
     window_.add({}, start_);
     window_.add(series(2, 0), start_ + 2s);
-    EXPECT_EQ(window_.recent(10s).at(web).bucket[200], 2u);
+    EXPECT_EQ(window_.recent(10s).at(web).count(200, 201), 2u);
 }
 
 } // namespace
