@@ -15,7 +15,8 @@ static __always_inline bool has_sent_syn(const struct podrtt_side *side)
 }
 
 /* Inline: each call more is 32 bytes more of the stack up to Linux 6.9. */
-static __always_inline void count_flow(struct context *context, enum podrtt_matching matching)
+static __always_inline void count_flow(struct context *context, enum podrtt_leg leg,
+                                       enum podrtt_matching matching)
 {
     struct podrtt_flow *flow = context->flow;
     __u8 as = matching == PODRTT_MATCHING_NONE ? PODRTT_COUNTED_ONE_WAY : PODRTT_COUNTED_MATCHED;
@@ -24,16 +25,17 @@ static __always_inline void count_flow(struct context *context, enum podrtt_matc
         return;
     flow->counted |= as;
     add_count(context->packet->key.pod, 0, PODRTT_COUNT_CONNECTIONS + matching);
+    report_connection(context->packet, flow, leg, PODRTT_KIND_OPENED);
 }
 
-/* A connection of which both ends have been seen. */
-static __noinline void count_matched(struct context *context)
+/* A connection of which both ends have been seen, by a packet that acknowledges data of `leg`. */
+static __noinline void count_matched(struct context *context, enum podrtt_leg leg)
 {
     struct timestamps timestamps;
 
-    count_flow(context, read_timestamps(context->skb, context->packet, &timestamps)
-                            ? PODRTT_MATCHING_TIMESTAMPS
-                            : PODRTT_MATCHING_SEQUENCE);
+    count_flow(context, leg,
+               read_timestamps(context->skb, context->packet, &timestamps) ? PODRTT_MATCHING_TIMESTAMPS
+                                                                           : PODRTT_MATCHING_SEQUENCE);
 }
 
 /* A packet that acknowledges what was never seen. If it goes on where the SYN or SYN-ACK of
@@ -46,7 +48,7 @@ static __noinline void note_one_way(struct context *context, enum podrtt_leg uns
 
     if (unseen == PODRTT_LEG_POD && has_sent_syn(own) && !(context->packet->flags & TCP_SYN) &&
         !context->flow->side[unseen].sent)
-        count_flow(context, PODRTT_MATCHING_NONE);
+        count_flow(context, unseen, PODRTT_MATCHING_NONE);
 }
 
 #endif

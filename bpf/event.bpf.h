@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Samples reported one by one, while somebody reads them. */
+/* Samples, and what becomes of connections, reported one by one while somebody reads them. */
 #ifndef PODRTT_EVENT_BPF_H
 #define PODRTT_EVENT_BPF_H
 
 #include "bpf/context.bpf.h"
 #include "bpf/drop.bpf.h"
 #include "bpf/settings.bpf.h"
+#include "bpf/tcp.bpf.h"
 
-/* Records of struct podrtt_event; one reader at a time. */
+/* Records of struct podrtt_event; bpf/user/event_ring.h reads them. */
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, PODRTT_EVENTS_SIZE);
@@ -21,8 +22,9 @@ static __always_inline bool events_are_read(struct clock *clock)
     return until && clock_ns(clock) < until;
 }
 
-static __noinline void report_sample(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,
-                                     __u32 sample)
+/* `rtt` as struct podrtt_event has it. */
+static __noinline void report(struct context *context, enum podrtt_leg leg, enum podrtt_kind kind,
+                              __u64 rtt)
 {
     const struct podrtt_flow *flow = context->flow;
     struct podrtt_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
@@ -32,7 +34,7 @@ static __noinline void report_sample(struct context *context, enum podrtt_leg le
         return;
     }
     event->time = clock_ns(&context->clock);
-    event->rtt = (__u64)sample * PODRTT_TIME_UNIT_NS;
+    event->rtt = rtt;
     event->min_rtt = (__u64)flow->side[leg].min_rtt * PODRTT_TIME_UNIT_NS;
     for (int i = 0; i < PODRTT_LEGS; i++) {
         __u64 sent = flow->side[i].sent;
@@ -46,6 +48,22 @@ static __noinline void report_sample(struct context *context, enum podrtt_leg le
     event->peer = flow->peer;
     event->pad = 0;
     bpf_ringbuf_submit(event, 0);
+}
+
+/* That a packet has opened or closed the connection; `leg` is what its receiver's data measures. Not
+ * static, so that the verifier looks at it once, and not for each way that leads here. */
+__noinline int report_connection(struct packet *packet, struct podrtt_flow *flow, __u32 leg, __u32 kind)
+{
+    if (!packet || !flow)
+        return 0;
+    struct context context = {.packet = packet, .flow = flow};
+    enum podrtt_reason opened_by = packet->flags & TCP_SYN ? PODRTT_REASON_SYN_ACK : PODRTT_REASON_FIRST;
+    enum podrtt_reason closed_by = packet->flags & TCP_RST ? PODRTT_REASON_RST : PODRTT_REASON_FIN;
+
+    if (events_are_read(&context.clock))
+        report(&context, leg ? PODRTT_LEG_POD : PODRTT_LEG_NETWORK, kind,
+               kind == PODRTT_KIND_OPENED ? opened_by : closed_by);
+    return 0;
 }
 
 #endif

@@ -193,6 +193,9 @@ enum podrtt_kind {
     /* No times: peer is 0, and each bucket counts what enum podrtt_count says. So counts survive whatever
      * samples survive. */
     PODRTT_KIND_COUNTS = 32,
+    /* Of live events alone. */
+    PODRTT_KIND_OPENED = 64, /* a connection whose both ends have been seen */
+    PODRTT_KIND_CLOSED,      /* by one end, or by a reset for both */
 };
 
 /* A bucket of PODRTT_KIND_COUNTS. bpf/user/kinds.h has a row for each but connections. */
@@ -304,10 +307,19 @@ PODRTT_ASSERT(PODRTT_SETTINGS <= PODRTT_MAX_SETTINGS);
 
 /* ---- live events ----------------------------------------------------------------- */
 
-/* One sample, as it was taken. */
+/* What a connection was opened or closed by. */
+enum podrtt_reason {
+    PODRTT_REASON_SYN_ACK,
+    PODRTT_REASON_FIRST, /* the first packet that told, of a connection met later */
+    PODRTT_REASON_FIN,
+    PODRTT_REASON_RST,
+    PODRTT_REASONS,
+};
+
+/* One sample, as it was taken; or that a connection was opened or closed. */
 struct podrtt_event {
     __u64 time;       /* CLOCK_MONOTONIC, nanoseconds */
-    __u64 rtt;        /* nanoseconds */
+    __u64 rtt;        /* nanoseconds; of PODRTT_KIND_OPENED and _CLOSED enum podrtt_reason */
     __u64 min_rtt;    /* of this flow and leg so far, nanoseconds */
     __u64 bytes[2];   /* of payload sent by each side, this packet included; indexed as sides are; wraps at
                          2^40 */

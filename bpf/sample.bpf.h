@@ -39,7 +39,7 @@ static __always_inline void record_time(struct context *context, enum podrtt_leg
     if (is_round_trip && (side->min_rtt == 0 || sample < side->min_rtt))
         side->min_rtt = sample;
     if (unlikely(events_are_read(&context->clock)))
-        report_sample(context, leg, kind, sample);
+        report(context, leg, kind, (__u64)sample * PODRTT_TIME_UNIT_NS);
     if (is_round_trip && kind != PODRTT_KIND_ECHO)
         update_floor(flow, pod, leg, sample, &context->clock);
 }

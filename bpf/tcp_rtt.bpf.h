@@ -78,7 +78,7 @@ static __always_inline void complete(struct context *context, enum podrtt_leg le
         side->phase = PODRTT_SYNCED;
     if (time == TIME_UNKNOWN) {
         side->phase = PODRTT_SYNCED;
-        count_matched(context);
+        count_matched(context, leg);
         return;
     }
 
@@ -266,7 +266,7 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
             begin_connect(context, leg, acknowledged_by);
         } else if (has_sent_syn(&context->flow->side[other_leg(leg)]) &&
                    !is_connecting(&context->flow->side[other_leg(leg)])) {
-            count_matched(context); /* else it answers something else */
+            count_matched(context, other_leg(leg)); /* else it answers something else */
         }
     }
     if (ambiguous)
@@ -364,6 +364,15 @@ static __always_inline bool is_bulk(struct podrtt_side *side, __u32 bytes)
     return run == PODRTT_BULK;
 }
 
+static __always_inline void note_fin(struct context *context, enum podrtt_leg leg)
+{
+    struct podrtt_side *side = &context->flow->side[leg];
+
+    if (!(side->flags & PODRTT_FIN))
+        report_connection(context->packet, context->flow, other_leg(leg), PODRTT_KIND_CLOSED);
+    side->flags |= PODRTT_FIN;
+}
+
 /* Data that follows on nothing, or on a SYN whose SYN-ACK has passed unseen, may be a retransmission; what
  * is sent after its ACK's arrival is not. */
 static __noinline void begin_midstream(struct context *context, enum podrtt_leg leg, __u32 end)
@@ -375,7 +384,7 @@ static __noinline void begin_midstream(struct context *context, enum podrtt_leg 
     begin_side(context, leg, end, PODRTT_WAITING);
     arm_slot(side, 0, end, TIME_UNKNOWN, 0);
     if (context->packet->flags & TCP_FIN)
-        side->flags |= PODRTT_FIN;
+        note_fin(context, leg);
     if (!((side->flags | other->flags) & PODRTT_CLIENT) && has_port_of_client(&context->packet->key, leg))
         side->flags |= PODRTT_CLIENT;
 }
@@ -404,7 +413,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     if (gap > MAX_HOLE)
         return;
     if (unlikely(fin) && !is_after(side->end, end))
-        side->flags |= PODRTT_FIN;
+        note_fin(context, leg);
     if (unlikely(side->flags & PODRTT_HOLE) && flow->side[other_leg(leg)].acked == side->end)
         side->flags &= ~PODRTT_HOLE; /* all has arrived */
     if (unlikely(gap) && side->phase >= PODRTT_SYN_SENT) {
@@ -527,6 +536,7 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
             return false;
         if (is_connecting(&flow->side[other_leg(own)]))
             count_connect(packet->key.pod, other_leg(own), PODRTT_CONNECT_REFUSED);
+        report_connection(packet, flow, other_leg(own), PODRTT_KIND_CLOSED);
         flush_floors(flow, packet->key.pod);
         return true;
     }

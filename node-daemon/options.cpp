@@ -204,6 +204,16 @@ struct EventWords {
     std::vector<std::string> kinds = {};
 };
 
+// Of --kind: no kind of times, but connections that open and close.
+constexpr const char *connections = "flow";
+
+std::vector<std::string> event_names()
+{
+    auto names = kind_names();
+    names.emplace_back(connections);
+    return names;
+}
+
 // Those that stream and watch have.
 void add_event_options(CLI::App &command, StreamOptions &options, EventWords &words)
 {
@@ -212,10 +222,12 @@ void add_event_options(CLI::App &command, StreamOptions &options, EventWords &wo
         command, "--format,-F", options.format, event_formats,
         "As ePPing has them: standard, for people; ppviz; json, one list; jsonl, an object in each line");
     add_leg(command, filter.leg, "Only one leg");
-    command.add_option("--kind", words.kinds, "Only what is timed so, by commas")
+    command
+        .add_option("--kind", words.kinds,
+                    "Only what is timed so, by commas; flow: connections that open and close")
         ->delimiter(',')
         ->allow_extra_args(false) // the word that follows may be an interface
-        ->check(CLI::IsMember(kind_names()));
+        ->check(CLI::IsMember(event_names()));
     command.add_option("--peer", filter.peer, "Only peers of this class");
     command.add_option("--cidr", words.cidr, "Only peers in this network")
         ->type_name("CIDR")
@@ -234,7 +246,14 @@ void add_event_options(CLI::App &command, StreamOptions &options, EventWords &wo
 
 void set_events(StreamOptions &options, const EventWords &words)
 {
-    options.filter.kinds = parse_kinds(words.kinds).value_or(std::vector<podrtt_kind>());
+    auto names = words.kinds;
+    const bool of_connections = std::erase(names, connections) > 0;
+    if (auto chosen = parse_kinds(names)) {
+        options.filter.kinds = std::move(*chosen);
+        if (of_connections)
+            options.filter.kinds.insert(options.filter.kinds.end(),
+                                        {PODRTT_KIND_OPENED, PODRTT_KIND_CLOSED});
+    }
     if (!words.cidr.empty())
         options.filter.cidr = parse_peer("cidr=" + words.cidr)->key;
 }

@@ -105,6 +105,15 @@ inline constexpr Count counts[] = {
      "DNS answers to these queries, by response code."},
 };
 
+// What connections are opened and closed by, as ePPing has it.
+inline constexpr Word<podrtt_reason> reasons[] = {
+    {PODRTT_REASON_SYN_ACK, "SYN-ACK"},
+    {PODRTT_REASON_FIRST, "first observed packet"},
+    {PODRTT_REASON_FIN, "FIN"},
+    {PODRTT_REASON_RST, "RST"},
+};
+static_assert(std::size(reasons) == PODRTT_REASONS);
+
 // Of --attach, and in podrtt_pod_attached.
 inline constexpr Word<podrtt_attach> forms[] = {
     {PODRTT_ATTACH_AUTO, "auto"},
@@ -173,7 +182,8 @@ constexpr bool is_in_order(const Row (&rows)[size], Number Row::*number)
 }
 static_assert(is_in_order(kinds, &Kind::kind) && is_in_order(legs, &Leg::leg) &&
               is_in_order(matchings, &Word<podrtt_matching>::number) &&
-              is_in_order(forms, &Word<podrtt_attach>::number) && is_in_order(drops, &Drop::drop));
+              is_in_order(forms, &Word<podrtt_attach>::number) &&
+              is_in_order(reasons, &Word<podrtt_reason>::number) && is_in_order(drops, &Drop::drop));
 
 // Numbers from maps may be another version's.
 constexpr const Kind *find_kind(unsigned number)

@@ -3,7 +3,9 @@
 
 import json
 import re
+import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -15,6 +17,9 @@ PORT = 8080
 EPPING = {"timestamp", "src_ip", "src_port", "dest_ip", "dest_port", "protocol", "rtt", "min_rtt", "sent_packets", "sent_bytes",
           "rec_packets", "rec_bytes", "match_on_egress"}
 OWN = {"namespace", "pod", "leg", "kind", "peer", "ack"}
+# The same of connections that open and close.
+EPPING_FLOW = {"timestamp", "src_ip", "src_port", "dest_ip", "dest_port", "protocol", "flow_event", "reason", "triggered_by"}
+OWN_FLOW = {"namespace", "pod", "peer"}
 
 
 class StreamTest(unittest.TestCase):
@@ -53,8 +58,12 @@ class StreamTest(unittest.TestCase):
         return [json.loads(line) for line in self.read(*options, **traffic)[0].splitlines()]
 
     def test_json_has_the_fields_of_epping(self):
-        events = self.events()
+        everything = self.events()
+        events = [event for event in everything if "rtt" in event]
         self.assertTrue(events)
+        for event in everything:
+            if event not in events:
+                self.assertEqual(set(event), EPPING_FLOW | OWN_FLOW)
         for event in events:
             self.assertEqual(set(event), EPPING | OWN)
             for name in ("timestamp", "rtt", "min_rtt", "sent_packets", "sent_bytes", "rec_packets", "rec_bytes"):
@@ -64,7 +73,14 @@ class StreamTest(unittest.TestCase):
         self.assertEqual((handshake["src_ip"], handshake["src_port"], handshake["dest_ip"]), (self.near.v4, PORT, self.web.v4))
         self.assertLess(abs(handshake["timestamp"] - time.time_ns()), 60e9)
         listed = json.loads(self.read("-F", "json")[0])
-        self.assertEqual(set(listed[0]), EPPING | OWN)
+        self.assertEqual({frozenset(event) for event in listed}, {frozenset(EPPING | OWN), frozenset(EPPING_FLOW | OWN_FLOW)})
+
+    def test_connections_that_open_and_close(self):
+        events = [(event["flow_event"], event["reason"], event["src_ip"]) for event in self.events("--kind", "flow", "--pod", "web", connections=1)]
+        self.assertEqual(events, [("opening", "SYN-ACK", self.near.v4), ("closing", "FIN", self.web.v4), ("closing", "FIN", self.near.v4)])
+        text, _ = self.read("-F", "standard", "--kind", "flow", "--pod", "web", connections=1)
+        flow = rf"{re.escape(self.near.v4)}:{PORT}\+{re.escape(self.web.v4)}:\d+"
+        self.assertRegex(text.splitlines()[0], rf"^\d\d:\d\d:\d\d\.\d{{9}} TCP {flow} opening due to SYN-ACK from src shop/web$")
 
     def test_text_is_that_of_epping(self):
         flow = rf"{re.escape(self.near.v4)}:{PORT}\+{re.escape(self.web.v4)}:\d+"
@@ -103,6 +119,38 @@ class StreamTest(unittest.TestCase):
         text, notes = self.read("--rate", "5", connections=20, count=20)
         self.assertLess(len(text.splitlines()), 100)
         self.assertRegex(notes, r"left out \d+ events beyond the rate")
+
+    def test_several_read_at_once(self):
+        """And who is stopped keeps nothing from the others."""
+        command = [BIN / "podrttd", "stream", "--kind", "rtt,response"]
+        with tempfile.TemporaryFile() as first, tempfile.TemporaryFile() as second:
+            quick = [subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE) for out in (first, second)]
+            slow = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            time.sleep(0.5)
+            slow.send_signal(signal.SIGSTOP)
+            requests(self.web, self.near.v4, PORT, 10, 500)
+            time.sleep(0.5)
+            for reader in quick:
+                reader.terminate()
+                self.assertEqual(reader.communicate(timeout=10)[1], b"")
+            slow.send_signal(signal.SIGCONT)
+            slow.terminate()
+            self.assertRegex(slow.communicate(timeout=10)[1].decode(), r"lost \d+ events: the reader was too slow")
+            read = []
+            for out in (first, second):
+                out.seek(0)
+                # Each has the time by its own look at two clocks.
+                read.append([{**json.loads(line), "timestamp": 0} for line in out])
+            self.assertGreater(len(read[0]), 5000)
+            self.assertTrue(read[0] == read[1], "both have the same")  # without a diff of megabytes
+
+    def test_one_that_ends_leaves_the_others_theirs(self):
+        stays = subprocess.Popen([BIN / "podrttd", "stream", "--pod", "web", "--kind", "handshake", "--leg", "network", "--count", "3"],
+                                 stdout=subprocess.PIPE, text=True)
+        self.assertEqual(len(self.events("--pod", "web", "--leg", "network", "--kind", "handshake", connections=2)), 2)
+        self.assertTrue(self.is_switched_on())
+        requests(self.web, self.near.v4, PORT, 1, 1)
+        self.assertEqual(len(stays.communicate(timeout=20)[0].splitlines()), 3)
 
     def test_killed_leaves_the_data_path_off(self):
         reader = subprocess.Popen([BIN / "podrttd", "stream"], stdout=subprocess.DEVNULL)

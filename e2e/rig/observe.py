@@ -52,7 +52,7 @@ class Stream:
         """With times in seconds."""
         with open(STREAM, encoding="ascii") as lines:
             return [event | {name: event[name] * 1e-9 for name in ("timestamp", "rtt", "min_rtt")}
-                    for event in map(json.loads, lines) if event["pod"] == pod.name and event["kind"] in kinds]
+                    for event in map(json.loads, lines) if event["pod"] == pod.name and event.get("kind") in kinds]
 
     @staticmethod
     def samples(pod):

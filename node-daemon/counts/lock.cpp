@@ -15,7 +15,10 @@
 namespace podrtt
 {
 
-Result<Fd> lock_directory(const std::string &directory, const std::string &holder)
+namespace
+{
+
+Result<Fd> lock(const std::string &directory, int how, const std::string &holder)
 {
     std::error_code error;
     std::filesystem::create_directories(directory, error);
@@ -24,10 +27,27 @@ Result<Fd> lock_directory(const std::string &directory, const std::string &holde
     Fd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         return failure("open directory", directory, errno);
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+    if (flock(fd.get(), how | LOCK_NB) != 0)
         return failure("lock directory", directory,
                        errno == EWOULDBLOCK ? holder : std::string(std::strerror(errno)));
     return fd;
+}
+
+} // namespace
+
+Result<Fd> lock_directory(const std::string &directory, const std::string &holder)
+{
+    return lock(directory, LOCK_EX, holder);
+}
+
+Result<Fd> share_directory(const std::string &directory, const std::string &holder)
+{
+    return lock(directory, LOCK_SH, holder);
+}
+
+bool is_last_to_share(const Fd &lock)
+{
+    return flock(lock.get(), LOCK_EX | LOCK_NB) == 0;
 }
 
 bool is_directory_locked(const std::string &directory)

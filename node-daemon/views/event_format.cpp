@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <ctime>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "bpf/user/json_text.h"
@@ -54,7 +55,7 @@ std::string protocol_of(const podrtt_event &event)
     const Kind *kind = find_kind(event.kind);
     if (event.kind == PODRTT_KIND_ECHO && !is_v4(event.flow.pod_address))
         return "ICMPv6";
-    return kind ? kind->protocol : "";
+    return kind ? kind->protocol : is_of_connection(event) ? "TCP" : "";
 }
 
 std::string flow_text(const End &source, const End &destination)
@@ -92,6 +93,38 @@ std::string to_json(const ShownEvent &shown, std::uint64_t time, const End &sour
     return to_text(json);
 }
 
+const char *happening(const podrtt_event &event)
+{
+    return event.kind == PODRTT_KIND_OPENED ? "opening" : "closing";
+}
+
+const char *reason_of(const podrtt_event &event)
+{
+    return event.rtt < std::size(reasons) ? reasons[event.rtt].name : "unknown";
+}
+
+// The source has sent the packet that told.
+std::string connection_to_json(const ShownEvent &shown, std::uint64_t time, const End &source,
+                               const End &destination)
+{
+    const podrtt_event &event = *shown.event;
+    const nlohmann::ordered_json json = {
+        {"timestamp", time},
+        {"src_ip", source.address},
+        {"src_port", source.port},
+        {"dest_ip", destination.address},
+        {"dest_port", destination.port},
+        {"protocol", protocol_of(event)},
+        {"flow_event", happening(event)},
+        {"reason", reason_of(event)},
+        {"triggered_by", "src"},
+        {"namespace", shown.pod ? shown.pod->name_space : ""},
+        {"pod", shown.pod ? shown.pod->name : ""},
+        {"peer", shown.peer},
+    };
+    return to_text(json);
+}
+
 std::string seconds_text(std::uint64_t ns)
 {
     return fmt::format("{}.{:09}", ns / second, ns % second);
@@ -100,6 +133,19 @@ std::string seconds_text(std::uint64_t ns)
 std::string milliseconds_text(std::uint64_t ns)
 {
     return fmt::format("{}.{:06} ms", ns / millisecond, ns % millisecond);
+}
+
+std::string clock_text(std::uint64_t time)
+{
+    const auto whole = static_cast<std::time_t>(time / second);
+    tm local = {};
+    localtime_r(&whole, &local);
+    return fmt::format("{:%H:%M:%S}.{:09}", local, time % second);
+}
+
+std::string pod_text(const ShownEvent &shown)
+{
+    return fmt::format("{}/{}", shown.pod ? shown.pod->name_space : "", shown.pod ? shown.pod->name : "");
 }
 
 } // namespace
@@ -116,6 +162,11 @@ End peer_end(const podrtt_event &event)
             port_of(event, event.flow.peer_port, event.flow.pod_port, PODRTT_LEG_NETWORK)};
 }
 
+bool is_of_connection(const podrtt_event &event)
+{
+    return event.kind == PODRTT_KIND_OPENED || event.kind == PODRTT_KIND_CLOSED;
+}
+
 std::string format_event(const ShownEvent &shown, EventFormat format)
 {
     const podrtt_event &event = *shown.event;
@@ -123,20 +174,29 @@ std::string format_event(const ShownEvent &shown, EventFormat format)
     const End source = network ? peer_end(event) : pod_end(event);
     const End destination = network ? pod_end(event) : peer_end(event);
     const std::uint64_t time = event.time + static_cast<std::uint64_t>(shown.realtime_offset_ns);
-    if (format == EventFormat::ppviz)
-        return fmt::format("{} {} {} {}", seconds_text(time), seconds_text(event.rtt),
-                           seconds_text(event.min_rtt), flow_text(source, destination));
-    if (format != EventFormat::standard)
-        return to_json(shown, time, source, destination);
-    const auto whole = static_cast<std::time_t>(time / second);
-    tm local = {};
-    localtime_r(&whole, &local);
+    const std::string flow = flow_text(source, destination);
+    if (is_of_connection(event))
+        switch (format) {
+        case EventFormat::ppviz:
+            return "";
+        case EventFormat::standard:
+            return fmt::format("{} {} {} {} due to {} from src {}", clock_text(time), protocol_of(event),
+                               flow, happening(event), reason_of(event), pod_text(shown));
+        default:
+            return connection_to_json(shown, time, source, destination);
+        }
     const Kind *kind = find_kind(event.kind);
-    return fmt::format("{:%H:%M:%S}.{:09} {} {} {} {} {}/{} {} {}", local, time % second,
-                       milliseconds_text(event.rtt), milliseconds_text(event.min_rtt), protocol_of(event),
-                       flow_text(source, destination), shown.pod ? shown.pod->name_space : "",
-                       shown.pod ? shown.pod->name : "", leg_of(event.leg).name,
-                       kind ? kind->name : "unknown");
+    switch (format) {
+    case EventFormat::ppviz:
+        return fmt::format("{} {} {} {}", seconds_text(time), seconds_text(event.rtt),
+                           seconds_text(event.min_rtt), flow);
+    case EventFormat::standard:
+        return fmt::format("{} {} {} {} {} {} {} {}", clock_text(time), milliseconds_text(event.rtt),
+                           milliseconds_text(event.min_rtt), protocol_of(event), flow, pod_text(shown),
+                           leg_of(event.leg).name, kind ? kind->name : "unknown");
+    default:
+        return to_json(shown, time, source, destination);
+    }
 }
 
 } // namespace podrtt

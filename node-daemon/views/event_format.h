@@ -40,8 +40,12 @@ struct End {
 End pod_end(const podrtt_event &event);
 End peer_end(const podrtt_event &event);
 
-// Without the end of the line. In JSON podrtt's own fields follow those of ePPing: namespace, pod, leg,
-// kind, peer, ack.
+// Whether it tells of a connection and not of a sample.
+bool is_of_connection(const podrtt_event &event);
+
+// Without the end of the line; empty if the format has none for it, as ppviz for connections. In JSON
+// podrtt's own fields follow those of ePPing: namespace, pod, leg, kind, peer, ack; of a connection
+// namespace, pod, peer.
 std::string format_event(const ShownEvent &shown, EventFormat format);
 
 } // namespace podrtt

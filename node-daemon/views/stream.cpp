@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/views/stream.h"
 
-#include <bpf/libbpf.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -12,7 +11,7 @@
 #include <map>
 #include <ostream>
 
-#include "bpf/user/handle.h"
+#include "bpf/user/event_ring.h"
 #include "node-daemon/counts/lock.h"
 #include "node-daemon/counts/peer_classes.h"
 
@@ -22,7 +21,6 @@ namespace
 {
 
 using Clock = std::chrono::steady_clock;
-using RingBuffer = Handle<ring_buffer, ring_buffer__free>;
 
 constexpr std::uint32_t setting = PODRTT_SETTING_EVENTS_UNTIL;
 constexpr std::uint64_t lease_ns = 3'000'000'000;
@@ -44,7 +42,6 @@ bool is_in(const __u8 (&address)[16], const podrtt_peer_key &prefix)
     return bits == 0 || (address[bytes] ^ prefix.address[bytes]) >> (8 - bits) == 0;
 }
 
-// What the ring buffer's callback works on.
 class Printer
 {
 public:
@@ -58,8 +55,6 @@ public:
 
     void print(const podrtt_event &event)
     {
-        if (event.time < begin_ns_) // left by an earlier reader
-            return;
         const podrtt_pod *pod = find_pod(event.flow.pod);
         const ShownEvent shown = {&event, pod, peer_name(event.peer), realtime_offset_ns_,
                                   options_.reversed || (pod && pod->attach == PODRTT_ATTACH_POD)};
@@ -69,10 +64,13 @@ public:
             left_out_++;
             return;
         }
+        const std::string text = format_event(shown, options_.format);
+        if (text.empty())
+            return;
         const bool list = options_.format == EventFormat::json;
         if (list)
             out_ << (printed_ ? ",\n" : "\n");
-        out_ << format_event(shown, options_.format);
+        out_ << text;
         if (!list)
             out_ << '\n';
         printed_++;
@@ -127,7 +125,6 @@ private:
     const StreamOptions &options_;
     std::ostream &out_;
     std::int64_t realtime_offset_ns_;
-    const std::uint64_t begin_ns_ = static_cast<std::uint64_t>(clock_now_ns(CLOCK_MONOTONIC));
     Clock::time_point pause_;
     std::map<std::uint32_t, podrtt_pod> pods_;
     std::vector<std::string> peers_;
@@ -137,21 +134,16 @@ private:
     Clock::time_point second_;
 };
 
-int on_event(void *printer, void *data, std::size_t size)
-{
-    podrtt_event event;
-    if (size < sizeof(event))
-        return 0;
-    std::memcpy(&event, data, sizeof(event));
-    auto &prints = *static_cast<Printer *>(printer);
-    prints.print(event);
-    return prints.goes_on() ? 0 : -EINTR; // which ends this turn
-}
-
-// Of a reader that was too slow.
-std::uint64_t lost_events(const Maps &maps)
+// What programs had no room for: every reader was too slow.
+std::uint64_t unreported_events(const Maps &maps)
 {
     return maps.dropped(PODRTT_DROP_EVENTS_FULL);
+}
+
+// Unless somebody else reads.
+Result<void> stop_reporting(Maps &maps, const Fd &readers)
+{
+    return is_last_to_share(readers) ? maps.settings.update(setting, 0) : Result<void>();
 }
 
 } // namespace
@@ -160,11 +152,13 @@ bool EventFilter::admits(const ShownEvent &shown) const
 {
     const podrtt_event &event = *shown.event;
     return (name_space.empty() || (shown.pod && name_space == shown.pod->name_space)) &&
-           (pod.empty() || (shown.pod && pod == shown.pod->name)) && (!leg || event.leg == *leg) &&
+           (pod.empty() || (shown.pod && pod == shown.pod->name)) &&
+           (!leg || (event.leg == *leg && !is_of_connection(event))) &&
            (kinds.empty() || std::ranges::count(kinds, event.kind)) &&
            (peer.empty() || peer == shown.peer) && (!cidr || is_in(event.flow.peer_address, *cidr)) &&
            (port == 0 || pod_end(event).port == port || peer_end(event).port == port) &&
-           event.rtt > static_cast<std::uint64_t>(slower_than.count());
+           (is_of_connection(event) ? slower_than.count() == 0
+                                    : event.rtt > static_cast<std::uint64_t>(slower_than.count()));
 }
 
 Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &termination,
@@ -173,19 +167,15 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &te
     auto maps = Maps::open(pins);
     if (!maps)
         return std::unexpected(maps.error());
-    // A ring buffer has one reader.
-    auto lock = lock_directory(pins.path("stream"), "another podrttd stream is reading");
-    if (!lock)
-        return std::unexpected(lock.error());
-    Fd events(bpf_obj_get(pins.path(PODRTT_MAP_EVENTS).c_str()));
+    auto readers = share_directory(pins.path("stream"), "another podrttd stream is just ending; try again");
+    if (!readers)
+        return std::unexpected(readers.error());
+    auto events = EventRing::open(pins.path(PODRTT_MAP_EVENTS));
     if (!events)
-        return failure("open pinned map", pins.path(PODRTT_MAP_EVENTS), errno);
+        return std::unexpected(events.error());
     Printer printer(*maps, options, out);
-    RingBuffer ring(ring_buffer__new(events.get(), on_event, &printer, nullptr));
-    if (!ring)
-        return failure("read", pins.path(PODRTT_MAP_EVENTS), errno);
     const auto start = Clock::now();
-    const auto lost_before = lost_events(*maps);
+    const auto unreported_before = unreported_events(*maps);
     bool ended = false, lapsed = false;
     std::uint64_t until = 0;
     while (!ended && out && !printer.is_done()) {
@@ -195,33 +185,36 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &te
         until = at + lease_ns;
         if (auto renewed = maps->settings.update(setting, until); !renewed)
             return renewed;
-        printer.forget(now);
         auto wait = renewal;
         if (options.duration.count()) {
             const auto left = std::chrono::ceil<std::chrono::milliseconds>(start + options.duration - now);
             wait = std::clamp(left, std::chrono::milliseconds(0), renewal);
             ended = left.count() <= 0;
         }
-        std::array<pollfd, 2> ready = {
-            {{ring_buffer__epoll_fd(ring.get()), POLLIN, 0}, {termination.get(), POLLIN, 0}}};
+        std::array<pollfd, 2> ready = {{{events->fd(), POLLIN, 0}, {termination.get(), POLLIN, 0}}};
         if (poll(ready.data(), ready.size(), ended ? 0 : static_cast<int>(wait.count())) < 0 &&
             errno != EINTR)
             return failure("wait for", "events", errno);
+        printer.forget(Clock::now()); // it may have been stopped for long
         ended |= ready[1].revents != 0;
-        if (ended) // nothing is reported any more, and what was is printed
-            if (auto stopped = maps->settings.update(setting, 0); !stopped)
+        if (ended) // what was reported is printed
+            if (auto stopped = stop_reporting(*maps, *readers); !stopped)
                 return stopped;
-        ring_buffer__consume(ring.get());
+        while (printer.goes_on())
+            if (const auto event = events->next())
+                printer.print(*event);
+            else
+                break;
         out.flush();
     }
     printer.finish();
     if (lapsed)
         notes << "the output was blocked for so long that for a while nothing was reported\n";
-    if (const auto lost = lost_events(*maps) - lost_before; lost > 0)
+    if (const auto lost = unreported_events(*maps) - unreported_before + events->lost(); lost > 0)
         notes << "lost " << lost << " events: the reader was too slow\n";
     if (printer.left_out() > 0)
         notes << "left out " << printer.left_out() << " events beyond the rate\n";
-    return maps->settings.update(setting, 0);
+    return stop_reporting(*maps, *readers);
 }
 
 } // namespace podrtt

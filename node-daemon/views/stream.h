@@ -22,7 +22,7 @@ struct EventFilter {
     std::string name_space;              // exactly
     std::string pod;                     // the same
     std::optional<podrtt_leg> leg;       // only this one
-    std::vector<podrtt_kind> kinds;      // one of these
+    std::vector<podrtt_kind> kinds;      // one of these; those of connections have no leg and no time
     std::string peer;                    // class of the peer's network
     std::optional<podrtt_peer_key> cidr; // that the peer's address is in
     std::uint16_t port = 0;              // of one of the ends
@@ -41,8 +41,8 @@ struct StreamOptions {
 };
 
 // Prints every sample as it is taken, until `termination` is readable, enough have been printed or `out`
-// has ended; and to `notes` how many were lost or left out, if any were. One reader at a time. The programs
-// report only while this runs: killed, it is forgotten after three seconds.
+// has ended; and to `notes` how many were lost or left out, if any were. Several may read at a time. The
+// programs report only while one does: killed, it is forgotten after three seconds.
 Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &termination,
                     std::ostream &out, std::ostream &notes);
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <random>
 #include <stdexcept>
+#include <utility>
 
 #include "bpf/flow.h"
 #include "bpf/user/datapath.h"
@@ -167,19 +168,31 @@ void Traffic::set(podrtt_setting setting, std::uint64_t value)
     EXPECT_EQ(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.settings), &key, &value, BPF_ANY), 0);
 }
 
-std::vector<podrtt_event> Traffic::events()
+void Traffic::read_events()
 {
-    std::vector<podrtt_event> events;
     auto keep = [](void *to, void *data, std::size_t size) {
         EXPECT_EQ(size, sizeof(podrtt_event));
-        static_cast<std::vector<podrtt_event> *>(to)->push_back(*static_cast<podrtt_event *>(data));
+        auto &traffic = *static_cast<Traffic *>(to);
+        const auto &event = *static_cast<podrtt_event *>(data);
+        (event.kind < PODRTT_KINDS ? traffic.events_ : traffic.connection_events_).push_back(event);
         return 0;
     };
-    ring_buffer *ring = ring_buffer__new(bpf_map__fd(skeleton_->maps.events), keep, &events, nullptr);
+    ring_buffer *ring = ring_buffer__new(bpf_map__fd(skeleton_->maps.events), keep, this, nullptr);
     EXPECT_NE(ring, nullptr);
     ring_buffer__consume(ring);
     ring_buffer__free(ring);
-    return events;
+}
+
+std::vector<podrtt_event> Traffic::events()
+{
+    read_events();
+    return std::exchange(events_, {});
+}
+
+std::vector<podrtt_event> Traffic::connection_events()
+{
+    read_events();
+    return std::exchange(connection_events_, {});
 }
 
 } // namespace podrtt

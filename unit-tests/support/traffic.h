@@ -68,12 +68,16 @@ public:
 
     // Live events are reported while the clock is before `until_ns`.
     void report_until(std::uint64_t until_ns);
-    std::vector<podrtt_event> events(); // since the last call
+    std::vector<podrtt_event> events();            // of samples, since the last call
+    std::vector<podrtt_event> connection_events(); // the same, of connections
 
     podrtt_test_bpf *skeleton() { return skeleton_; }
 
 private:
+    void read_events();
+
     podrtt_test_bpf *skeleton_;
+    std::vector<podrtt_event> events_, connection_events_; // that have been read, and not asked for
 };
 
 } // namespace podrtt

@@ -75,6 +75,30 @@ TEST(EventFormat, IsThatOfEPPing)
                                       "192.0.2.1:80.10.0.0.1:40000 shop/web-0 network data"));
 }
 
+// As pping.c prints a flow_event.
+TEST(EventFormat, OfConnectionsIsThatOfEPPing)
+{
+    podrtt_event event = event_between("::ffff:10.0.0.1", "::ffff:192.0.2.1");
+    event.kind = PODRTT_KIND_OPENED;
+    event.rtt = PODRTT_REASON_SYN_ACK;
+    const podrtt_pod pod = named("shop", "web-0");
+    EXPECT_EQ(
+        format_event({&event, &pod, "private", 500'000'000}, EventFormat::jsonl),
+        R"({"timestamp":2500000000,"src_ip":"192.0.2.1","src_port":80,"dest_ip":"10.0.0.1","dest_port":40000,)"
+        R"("protocol":"TCP","flow_event":"opening","reason":"SYN-ACK","triggered_by":"src",)"
+        R"("namespace":"shop","pod":"web-0","peer":"private"})");
+    event.kind = PODRTT_KIND_CLOSED;
+    event.leg = PODRTT_LEG_POD;
+    event.rtt = PODRTT_REASON_FIN;
+    EXPECT_THAT(
+        format_event({&event, &pod, "", 500'000'000}, EventFormat::standard),
+        testing::MatchesRegex("[0-9:]+\\.500000000 TCP 10.0.0.1:40000.192.0.2.1:80 closing due to FIN from "
+                              "src shop/web-0"));
+    EXPECT_EQ(format_event({&event, &pod, "", 0}, EventFormat::ppviz), "");
+    event.rtt = 99; // of another version
+    EXPECT_EQ(as_json(event)["reason"], "unknown");
+}
+
 TEST(EventFormat, HasPodrttsOwnFieldsBeside)
 {
     const podrtt_pod pod = named("shop", "web-0");
