@@ -4,6 +4,7 @@ PODRTT_SCREENSHOTS, a directory, it leaves pictures there."""
 
 import os
 import pathlib
+import re
 import tempfile
 import time
 import unittest
@@ -11,6 +12,7 @@ import unittest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
 import node
@@ -72,7 +74,7 @@ class PageTest(unittest.TestCase):
         self.assertEqual(errors, [])
 
     def names(self):
-        return [body.get_attribute("data-pod") for body in self.browser.find_elements(By.TAG_NAME, "tbody")
+        return [body.get_attribute("data-pod") for body in self.browser.find_elements(By.CSS_SELECTOR, "tbody[data-pod]")
                 if body.is_displayed()]
 
     def figure(self, pod, leg, name):
@@ -120,6 +122,34 @@ class PageTest(unittest.TestCase):
         self.assertEqual(self.browser.find_element(By.ID, "window").get_attribute("value"), "10")
         self.browser.find_element(By.LINK_TEXT, "shop/b-far").click()
         wait_until(lambda: self.names() == ["shop/b-far"], "the pod alone", 20)
+        self.assertRegex(self.browser.current_url, r"\?pod=shop%2Fb-far$")
+        self.browser.find_element(By.LINK_TEXT, "all pods").click()
+        wait_until(lambda: len(self.names()) == len(self.pods), "all are back", 20)
+
+    def test_pod_alone_has_charts_with_values(self):
+        other = Pod(Chain(), "shop", "b-far-2").create()  # whose name begins alike
+        try:
+            self.browser.get("http://127.0.0.1:9435/?pod=shop/b-far")
+            legs = wait_until(lambda: len(found := self.browser.find_elements(By.CLASS_NAME, "uplot")) == 2 and found, "a chart for each leg", 20)
+            self.assertEqual(self.names(), ["shop/b-far"])
+            network = next(leg for leg in legs if "network" in leg.get_attribute("aria-label"))
+            wait_until(lambda: len(self.browser.execute_script("return charts.get('network').data[0]")) > 3, "a few points", 20)
+            network.send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+
+            def value(name):
+                row = next(row for row in network.find_elements(By.CSS_SELECTOR, "tr.u-series") if row.text.startswith(f"{name}, "))
+                return row.find_element(By.CLASS_NAME, "u-value").text
+
+            wait_until(lambda: re.fullmatch(r"[\d.]+ m?s", value("Response")), "the legend tells the value", 20)
+            shown = seconds(value("Response"))
+            self.assertTrue(0.04 < shown < 0.4, shown)  # two times 20 ms, and what a busy machine adds
+        finally:
+            other.delete()
+
+    def test_pod_that_is_not_there_is_said_so(self):
+        self.browser.get("http://127.0.0.1:9435/?pod=shop/none")
+        wait_until(lambda: "shop/none is not on this node" in self.browser.find_element(By.ID, "which").text, "it is said", 20)
+        self.assertEqual(self.names(), [])
 
     def test_figures_are_of_the_window(self):
         values = self.browser.execute_script(
@@ -216,7 +246,11 @@ class PageTest(unittest.TestCase):
             time.sleep(75)
             for scheme in ("light", "dark"):
                 self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-                for width, height, name in ((1400, 520, "page"), (390, 480, "page-narrow")):
+                for width, height, name, address in ((1400, 520, "page", ""), (390, 480, "page-narrow", ""),
+                                                     (1400, 760, "pod", "?pod=shop/c-middle")):
+                    if address:
+                        self.browser.get(f"http://127.0.0.1:9435/{address}")
+                        time.sleep(60)
                     self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                                                  {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700})
                     time.sleep(3)  # until the pictures are drawn anew

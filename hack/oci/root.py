@@ -20,6 +20,7 @@ SBOM = "usr/share/sbom/podrtt.spdx.json"
 MULTIARCH = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True, check=True).stdout.strip()
 TERMINALS = ("d/dumb", "l/linux", "s/screen", "s/screen-256color", "t/tmux", "t/tmux-256color", "v/vt100", "v/vt220", "x/xterm",
              "x/xterm-256color")  # of podrttd top
+UPLOT_LICENCE = "node-daemon/views/page/uplot/LICENSE"  # of the live page
 STATIC = ("libbpf.a", "libnl-3.a", "libnl-route-3.a", "libelf.a", "libz.a", "libc.a")  # of the plugin
 
 
@@ -75,7 +76,7 @@ def sbom(executables, packages, root):
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": f"podrtt-{version}",
         "creationInfo": {"created": made.strftime("%Y-%m-%dT%H:%M:%SZ"), "creators": ["Tool: podrtt-hack-oci-root"]},
         "packages": [{"SPDXID": "SPDXRef-podrtt", "name": "podrtt", "versionInfo": version, "downloadLocation": "NOASSERTION",
-                      "licenseDeclared": "Apache-2.0 AND (GPL-2.0-only OR BSD-2-Clause)", "filesAnalyzed": False},
+                      "licenseDeclared": "Apache-2.0 AND (GPL-2.0-only OR BSD-2-Clause) AND MIT", "filesAnalyzed": False},
                      *map(describe, packages)],
         "files": files,
         "relationships": [{"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
@@ -96,6 +97,7 @@ def main():
         copy(path, root / path.lstrip("/"))
     for name in TERMINALS:
         copy(f"/lib/terminfo/{name}", root / "lib/terminfo" / name, 0o644)
+    copy(UPLOT_LICENCE, root / "usr/share/doc/podrtt/copyright.uplot", 0o644)
     for name in packages:
         copy(f"/usr/share/doc/{name}/copyright", root / "usr/share/doc" / name / "copyright", 0o644)
         status = root / "var/lib/dpkg/status.d" / name

@@ -45,6 +45,9 @@ const std::map<std::string, PageFile, std::less<>> &page_files()
         {"/", {"text/html; charset=utf-8", page_html}},
         {"/page.css", {"text/css; charset=utf-8", page_css}},
         {"/page.js", {"text/javascript; charset=utf-8", page_js}},
+        {"/chart.js", {"text/javascript; charset=utf-8", chart_js}},
+        {"/uplot.css", {"text/css; charset=utf-8", uplot_css}},
+        {"/uplot.js", {"text/javascript; charset=utf-8", uplot_js}},
     };
     return files;
 }

@@ -73,7 +73,7 @@ const duration = (seconds) => {
 };
 
 // What the reader has chosen, kept in the address so that it can be handed on.
-const chosen = { filter: "", order: "worst", window: "60" };
+const chosen = { filter: "", order: "worst", window: "60", pod: "" };
 for (const [name, value] of new URLSearchParams(location.search)) if (name in chosen) chosen[name] = value;
 
 const windowMs = () => Number(chosen.window) * 1000;
@@ -108,7 +108,7 @@ class Leg {
 
   // The figures of the window that is chosen.
   reckon(now) {
-    const recent = this.intervals.filter((interval) => interval.to > now - windowMs());
+    const recent = this.since(now, windowMs());
     this.figures = {
       worst: this.worst(recent),
       p50: this.figure(recent, kinds[0].name, 0.5),
@@ -135,6 +135,11 @@ class Leg {
     return waits[0] ?? { value: NaN, old: false };
   }
 
+  // The intervals of the last while.
+  since(now, ms) {
+    return this.intervals.filter((interval) => interval.to > now - ms);
+  }
+
   rate(recent) {
     if (!recent.length) return NaN;
     const samples = recent.reduce((sum, interval) => sum + total(interval[kinds[0].name]), 0);
@@ -153,7 +158,7 @@ class Pod {
     this.heading = document.createElement("th");
     this.heading.scope = "rowgroup";
     const alone = document.createElement("a"); // the pod alone, with its waits side by side
-    alone.href = `?${new URLSearchParams({ filter: this.name })}`;
+    alone.href = `?${new URLSearchParams({ pod: this.name })}`;
     alone.textContent = this.name; // never as HTML: names come from elsewhere
     this.heading.append(alone);
     this.heading.title = this.name;
@@ -226,7 +231,7 @@ const xOf = (time, now) => WIDTH * (1 - (now - time) / PICTURE_MS);
 function drawSpark(canvas, leg, now) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const shown = leg.intervals.filter((interval) => interval.to > now - PICTURE_MS);
+  const shown = leg.since(now, PICTURE_MS);
   const points = shown.map((interval) => [xOf(interval.to, now), quantile(sumOf([interval[kinds[0].name]]), 0.99)]);
   const known = points.map(([, value]) => value).filter((value) => !Number.isNaN(value));
   const text = known.length
@@ -261,7 +266,7 @@ function drawHeat(canvas, leg, now) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   const lowest = (LOWEST_EXPONENT - buckets.first_exponent) * buckets.per_octave;
-  const shown = leg.intervals.filter((interval) => interval.to > now - PICTURE_MS);
+  const shown = leg.since(now, PICTURE_MS);
   const columns = shown.map((interval) => {
     const rows = new Float64Array(ROWS);
     eachPair(interval[kinds[0].name], (bucket, count) => {
@@ -299,13 +304,13 @@ const watch = new IntersectionObserver((entries) => {
 const element = (id) => document.getElementById(id);
 
 function arrange() {
-  const order = chosen.order === "name" || !figures().includes(chosen.order) ? "name" : chosen.order;
+  const order = figures().includes(chosen.order) ? chosen.order : "name";
   const sorted = [...pods.values()].sort((a, b) =>
     (order === "name" ? 0 : b.weight(order) - a.weight(order)) || a.name.localeCompare(b.name));
   const wanted = chosen.filter.trim().toLowerCase();
-  const table = document.querySelector("table");
+  const table = element("pods");
   sorted.forEach((pod, i) => {
-    pod.body.hidden = !pod.name.toLowerCase().includes(wanted);
+    pod.body.hidden = chosen.pod ? pod.name !== chosen.pod : !pod.name.toLowerCase().includes(wanted);
     if (table.tBodies[i] !== pod.body) table.insertBefore(pod.body, table.tBodies[i] ?? null);
   });
 }
@@ -351,7 +356,7 @@ function take(answer, from, to) {
     if (!pods.has(key)) {
       pods.set(key, new Pod(namespace, pod));
       pods.get(key).body.dataset.key = key;
-      document.querySelector("table").append(pods.get(key).body); // until it is put in its place
+      element("pods").append(pods.get(key).body); // until it is put in its place
       watch.observe(pods.get(key).body);
     }
     pods.get(key).take(legs, from, to);
@@ -392,6 +397,7 @@ async function refresh() {
     asked = now;
     if (!element("hold").checked) arrange();
     for (const pod of pods.values()) if (pod.inView) pod.draw(now);
+    drawCharts([...pods.values()].find(({ name }) => name === chosen.pod), now);
     const what = pods.size === 1 ? "1 pod" : `${pods.size} pods`;
     say(pods.size ? `${what}, ${new Date().toLocaleTimeString()}` : "No samples yet", false);
   } catch (error) {
