@@ -22,7 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 import containerd
 import node
 from node import BIN, CommandFailed, Daemon, Peer, in_netns, own_filters, run, serve, wait_until
-from soak import SoakPod, handshakes, metrics, row
+from pods import QuickPod, metrics
+from soak import handshakes, row
 
 PORT = 8080
 NAMESPACES = [f"churn-{number}" for number in range(10)]
@@ -135,7 +136,7 @@ class Chaos:
         def come_and_go(number):
             name = random.choice(NAMESPACES)
             try:
-                pod = SoakPod(name, f"pod-{number % 7}", may_fail_open=True).create()
+                pod = QuickPod(name, f"pod-{number % 7}", may_fail_open=True).create()
             except Exception as error:  # pylint: disable=broad-except
                 self.failed_sandboxes.append(str(error))
                 return
@@ -244,7 +245,7 @@ def counted_by_pod(text, namespace):
 
 def make_attacker(peer):
     """A pod whose forged addresses lead back to it, so that answers pass by its veth, too."""
-    attacker = SoakPod("hostile", "attacker").create()
+    attacker = QuickPod("hostile", "attacker").create()
     run("ip", "route", "add", "11.0.0.0/8", "via", attacker.v4, "dev", attacker.host_veth, "onlink")
     run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", f"net.ipv4.conf.{attacker.host_veth}.rp_filter=0")
     run(*in_netns(peer.name, "sysctl", "-qw", "net.ipv4.tcp_syncookies=1"))
@@ -269,7 +270,7 @@ def main():
     containerd.write_conflist(CONFLIST)
     chaos.start_daemon()
     wait_until(lambda: "podrtt_plugin_installed 1" in metrics(), "the plugin is installed", 30)
-    pods = [SoakPod("steady", f"steady-{number}").create() for number in range(STEADY)]
+    pods = [QuickPod("steady", f"steady-{number}").create() for number in range(STEADY)]
     attacker = make_attacker(peer)
     chaos.end = time.monotonic() + options.minutes * 60
 

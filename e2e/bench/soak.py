@@ -5,97 +5,19 @@ inside e2e/rig/isolate."""
 
 import argparse
 import itertools
-import json
-import os
-import pathlib
 import re
 import statistics
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import node
-from node import BIN, Daemon, Peer, Pod, add_netns, in_netns, run, serve, wait_until
+from node import BIN, Daemon, Peer, in_netns, serve, wait_until
+from pods import PORT, PROTOBUF, QuickPod, cpu_seconds, metrics, resident, scrape, value
 
-PORT = 8080
 IDLE_SECONDS, SCRAPES = 30, 60
-
-
-class SoakPod(Pod):
-    """With a veth pair made here: reference plugins would take longer than what is measured."""
-
-    numbers = itertools.count(1)
-
-    def __init__(self, namespace, name, may_fail_open=False):
-        super().__init__(None, namespace, name)
-        self.may_fail_open, self.unmeasured = may_fail_open, False
-        number = next(self.numbers)
-        self.v4 = f"10.{64 + number // 65536 % 64}.{number // 256 % 256}.{number % 256}"
-        self.host_veth = f"soak{number}"
-
-    def create(self):
-        add_netns(self.netns)
-        run("ip", "link", "add", self.host_veth, "type", "veth", "peer", "name", "eth0", "netns", self.netns)
-        run("ip", "link", "set", self.host_veth, "up")
-        self._call("ADD")
-        inside = f"""
-            ip address add {self.v4}/32 dev eth0; ip link set eth0 up; ip route add 169.254.1.1 dev eth0
-            ip route add default via 169.254.1.1
-            ip neighbour add 169.254.1.1 lladdr $(cat /sys/class/net/eth0/address) dev eth0"""
-        mac = json.loads(run("ip", "--json", "link", "show", "dev", self.host_veth))[0]["address"]
-        run(*in_netns(self.netns, "sh", "-ec", inside.replace("$(cat /sys/class/net/eth0/address)", mac)))
-        run("ip", "route", "add", f"{self.v4}/32", "dev", self.host_veth)
-        return self
-
-    def _call(self, command):
-        config = {"cniVersion": "1.0.0", "name": "soak", "type": "podrtt",
-                  "prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0"}]}}
-        done = subprocess.run([BIN / "podrtt"], input=json.dumps(config), capture_output=True, text=True,
-                              env={"CNI_COMMAND": command, "CNI_PATH": str(BIN), **self.environment})
-        self.unmeasured |= "not measured" in done.stderr
-        if done.returncode != 0 or (done.stderr and not self.may_fail_open):
-            raise node.CommandFailed(f"podrtt {command}: {done.stdout}{done.stderr}")
-
-    def delete(self):
-        self._call("DEL")
-        run("ip", "netns", "delete", self.netns)
-
-    def connect(self, peer, times):
-        """Opens connections; returns how many handshakes podrtt can have seen at least and at most."""
-        for _ in range(times):
-            run(*in_netns(self.netns, "busybox", "nc", "-w", "5", peer.v4, PORT), stdin=subprocess.DEVNULL)
-        return times - self.syn_retransmits(), times
-
-
-URL = "http://127.0.0.1:9435/metrics"
-PROTOBUF = ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,"
-            "text/plain;version=0.0.4;q=0.3")
-
-
-def scrape(accept="text/plain"):
-    """How long it took, and what came."""
-    start = time.monotonic()
-    with urllib.request.urlopen(urllib.request.Request(URL, headers={"Accept": accept}), timeout=30) as answer:
-        body = answer.read()
-    return time.monotonic() - start, body
-
-
-def metrics():
-    return scrape()[1].decode()
-
-
-def cpu_seconds(daemon):
-    """What it has used so far; a scrape would add to it."""
-    fields = pathlib.Path(f"/proc/{daemon.process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def value(text, name):
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    return float(found.group(1)) if found else 0.0
 
 
 def handshakes(text, namespace):
@@ -106,12 +28,6 @@ def handshakes(text, namespace):
 
 def row(what, figure, target=""):
     print(f"  {what:48} {figure:>16} {target}", flush=True)
-
-
-def resident(text):
-    """Of the daemon, MiB, without the histograms that it maps: those are among the BPF maps."""
-    return (value(text, "process_resident_memory_bytes") -
-            value(text, 'podrtt_bpf_map_memory_bytes{map="histograms"}')) / 2**20
 
 
 def main():
@@ -131,7 +47,7 @@ def main():
 
     print(f"==> {options.pods} pods, {options.flows} connections", flush=True)
     with ThreadPoolExecutor(4) as pool:
-        pods = list(pool.map(lambda number: SoakPod("steady", f"pod-{number}").create(), range(options.pods)))
+        pods = list(pool.map(lambda number: QuickPod("steady", f"pod-{number}").create(), range(options.pods)))
         expected = list(pool.map(lambda pod: pod.connect(peer, 2), pods))
     each = options.flows // len(pods)
     for pod in pods:
@@ -160,7 +76,7 @@ def main():
     def come_and_go(number):
         nonlocal least, most, done
         try:
-            pod = SoakPod("churn", f"pod-{number % 50}").create()  # names come back
+            pod = QuickPod("churn", f"pod-{number % 50}").create()  # names come back
             seen = pod.connect(peer, 1)
             pod.delete()
         except Exception as error:  # pylint: disable=broad-except

@@ -2,34 +2,16 @@
 """Every query of every panel of the dashboards, and every recording rule, in a real Prometheus that scrapes a
 real daemon under traffic, with classic and with native histograms. Run by e2e/rig/isolate."""
 
-import json
 import math
-import pathlib
 import re
 import subprocess
 import time
 import unittest
 
 import node
-from node import ROOT, TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, serve_names
+from dashboards import DASHBOARDS, VALUES, filled_in, panels, write_config
+from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, serve_names
 from prometheus import Prometheus, ask, query
-
-DASHBOARDS = {path.stem: json.loads(path.read_text(encoding="ascii"))
-              for path in sorted((ROOT / "manifests/dashboards").glob("*.json"))}
-VALUES = {"$__rate_interval": "60s", "$cluster": ".*", "$node": ".*", "$workload": "web", "$namespace": "shop", "$pod": "web"}
-CONFIG, OWNER = pathlib.Path("/run/prometheus.yml"), pathlib.Path("/run/owner.rules.yml")
-
-
-def filled_in(expression):
-    """As Grafana would send it."""
-    for name, value in VALUES.items():
-        expression = expression.replace(name, value)
-    assert "$" not in expression, expression
-    return expression
-
-
-def panels(dashboard):
-    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 class DashboardsTest(unittest.TestCase):
@@ -46,13 +28,7 @@ class DashboardsTest(unittest.TestCase):
         for enter in (in_netns("far"), in_netns(cls.pod.netns)):
             serve_names(enter)
         cls.send(1, 1).wait(30)  # so that there is something to scrape
-        config = (ROOT / "manifests/prometheus.yml").read_text(encoding="ascii")
-        OWNER.write_text("groups: [{name: owner, rules: [{record: 'namespace_workload_pod:kube_pod_owner:relabel', "
-                         "labels: {cluster: test, namespace: shop, pod: web, workload: web, workload_type: deployment}, expr: vector(1)}]}]",
-                         encoding="ascii")
-        config = config.replace("- targets: [", "- labels: {cluster: test}\n        targets: [")
-        CONFIG.write_text(config.replace("scrape_interval: 15s", "scrape_interval: 1s") + "global: {evaluation_interval: 1s}\n"
-                          f"rule_files: [{ROOT}/manifests/rules/podrtt.rules.yml, {OWNER}]\n", encoding="ascii")
+        cls.config = write_config([("shop", "web", "web")])
 
     @classmethod
     def send(cls, connections, requests):
@@ -101,7 +77,7 @@ class DashboardsTest(unittest.TestCase):
 
     def test_with_real_data(self):
         for options in ((), ("--enable-feature=native-histograms",)):
-            with self.subTest(options=options), Prometheus(*options, config=CONFIG):
+            with self.subTest(options=options), Prometheus(*options, config=self.config):
                 traffic = [self.send(20, 40) for _ in range(8)]
                 traffic += [self.pod.popen(*TRAFFIC, "ping", self.far.v4, "200", stdout=subprocess.DEVNULL)]
                 traffic += [subprocess.Popen(in_netns("far", *TRAFFIC, "ping", self.pod.v4, "200"), stdout=subprocess.DEVNULL)]

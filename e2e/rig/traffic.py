@@ -2,7 +2,8 @@
 """Real traffic, to be run inside pods and peers.
 
   traffic.py serve PORT                             serves both kinds, IPv4 and IPv6
-  traffic.py requests HOST PORT CONNECTIONS COUNT   short requests, COUNT on each connection
+  traffic.py requests HOST PORT CONNECTIONS COUNT [SOURCE]
+                                                    short requests, COUNT on each connection, from an address
   traffic.py split HOST PORT CONNECTIONS COUNT      the same, each request in two writes
   traffic.py paced HOST PORT CONNECTIONS SECONDS    a request on each connection in turn, one a millisecond;
                                                     prints how many
@@ -61,8 +62,8 @@ def serve(port):
             threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
 
-def connect(host, port):
-    connection = socket.create_connection((host, int(port)))
+def connect(host, port, source=None):
+    connection = socket.create_connection((host, int(port)), source_address=(source, 0) if source else None)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
@@ -74,15 +75,15 @@ def ask(connection, writes=1):
         raise ConnectionError("the server closed the connection")
 
 
-def requests(host, port, connections, count, writes=1):
+def requests(host, port, connections, count, source=None, writes=1):
     for _ in range(int(connections)):
-        with connect(host, port) as connection:
+        with connect(host, port, source) as connection:
             for _ in range(int(count)):
                 ask(connection, writes)
 
 
 def split(host, port, connections, count):
-    requests(host, port, connections, count, 2)
+    requests(host, port, connections, count, writes=2)
 
 
 def connects(host, port, count):
