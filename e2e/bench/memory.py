@@ -120,7 +120,7 @@ def main():
         for accept in ("text/plain", PROTOBUF):
             for encoding in ("identity", "gzip"):
                 fetch(accept, encoding)
-        time.sleep(3)  # until what was answered is forgotten
+        time.sleep(6)  # until what was answered is forgotten
         rows.append(row(f"{pods} pods", memory))
         points["resident"].append((pods, memory.resident()))
         points["own"].append((pods, memory.own()))
