@@ -3,6 +3,7 @@
 with all of them full. Run by hack/bench, inside e2e/rig/isolate."""
 
 import argparse
+import http.client
 import json
 import pathlib
 import re
@@ -90,8 +91,8 @@ def askers(count, seconds):
         while time.monotonic() < end:
             try:
                 fetch(accept, encoding)
-            except OSError:
-                time.sleep(0.05)  # refused: too many
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.05)  # refused, or cut: too many
 
     threads = [threading.Thread(target=ask, args=(("text/plain", PROTOBUF, "application/openmetrics-text")[number % 3],
                                                   ("identity", "gzip")[number // 3 % 2])) for number in range(count)]
