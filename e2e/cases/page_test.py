@@ -243,16 +243,14 @@ class PageTest(unittest.TestCase):
     def test_picture_for_people(self):
         """After a minute of traffic, when one is wanted."""
         if SCREENSHOTS:
-            time.sleep(75)
-            for scheme in ("light", "dark"):
-                self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-                for width, height, name, address in ((1400, 520, "page", ""), (390, 480, "page-narrow", ""),
-                                                     (1400, 760, "pod", "?pod=shop/c-middle")):
-                    if address:
-                        self.browser.get(f"http://127.0.0.1:9435/{address}")
-                        time.sleep(60)
-                    self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                                 {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700})
+            for width, height, name, address in ((1400, 520, "page", ""), (390, 480, "page-narrow", ""), (1400, 760, "pod", "?pod=shop/c-middle")):
+                if not self.browser.current_url.endswith(f"/{address}"):
+                    self.browser.get(f"http://127.0.0.1:9435/{address}")
+                time.sleep(75 if name != "page-narrow" else 0)
+                self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700})
+                for scheme in ("light", "dark"):
+                    self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
                     time.sleep(3)  # until the pictures are drawn anew
                     suffix = "" if scheme == "light" else "-dark"
                     self.browser.save_screenshot(str(pathlib.Path(SCREENSHOTS) / f"{name}{suffix}.png"))

@@ -36,7 +36,7 @@ function makeChart(name, leg, now) {
     width: element("charts").clientWidth,
     height: CHART_HEIGHT,
     scales: { y: { distr: 3, range: (_, low, high) => (low > 0 ? uPlot.rangeLog(low / 1.2, high * 1.2, 10, false) : [1e-5, 1]) } },
-    axes: [axis, { ...axis, size: 70, values: (_, splits) => splits.map((value) => (value === null ? null : duration(value))) }],
+    axes: [axis, { ...axis, size: 80, values: (_, splits) => splits.map((value) => (value === null ? null : duration(value))) }],
     series: [{}, ...DRAWN.map((drawn) => ({
       label: nameOf(drawn),
       stroke: () => style(drawn.colour),
