@@ -25,7 +25,7 @@ PODS = [("shop", "web-7d4f-k2x9p", "web"), ("shop", "web-7d4f-m8c4q", "web"), ("
 VALUES = {"$__rate_interval": "10s", "$pod": PODS[0][1]}
 COLUMNS, ROWS = 24, 46  # of Grafana's grid; what is further down is not drawn
 STEP = 2
-UNITS = {"short": "", "cps": "/s", "pps": " packets/s", "bytes": " B", "percentunit": ""}
+UNITS = {"short": "", "cps": "/s", "pps": " packets/s", "percentunit": ""}
 
 
 class Traffic:
@@ -45,7 +45,7 @@ class Traffic:
         self.loops = []
 
     def start(self):
-        ask_of = " ".join(map(str, TRAFFIC))
+        ask_of = f"timeout 5 {' '.join(map(str, TRAFFIC))}"  # packets are lost
         for number, pod in enumerate(self.pods):
             peers = [self.near.v4, self.far.v4] if number % 2 == 0 else [self.near.v4]
             work = "; ".join(f"{ask_of} requests {peer} 8080 5 20; {ask_of} resolve {peer} {'slow' if number == 2 else 'www'} 3; "
@@ -67,6 +67,8 @@ def number_in(unit, value):
     if unit == "s":
         scale, name = next((pair for pair in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")) if value >= pair[0]), (1e-6, "µs"))
         return f"{value / scale:.3g} {name}"
+    if unit == "bytes":
+        return f"{value / 2**20:.3g} MiB"
     if unit == "percentunit":
         return f"{value * 100:.3g} %"
     return f"{value:.3g}{UNITS.get(unit, '')}"
@@ -89,12 +91,17 @@ def draw_graph(axes, panel, begin, end):
     unit = panel["fieldConfig"]["defaults"]["unit"]
     if panel["fieldConfig"]["defaults"]["custom"].get("scaleDistribution", {}).get("type") == "log":
         axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        if high < 300 * low:
+            axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    else:
+        axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: number_in(unit, value) if value > 0 else "0")
     axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     axes.set_xlim(0, end - begin)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} s")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=7, ncol=3, loc="upper left")
+        axes.legend(fontsize=7, ncol=6, loc="lower right", bbox_to_anchor=(1, 0.98), borderaxespad=0)
 
 
 def draw_heat(axes, panel, begin, end):
@@ -154,7 +161,6 @@ def main():
     options = parser.parse_args()
     node.prepare()
     run("sysctl", "-qw", "kernel.bpf_stats_enabled=1")
-    Daemon.series = ()
     daemon = Daemon("--log-level", "error", "--icmp")
     traffic = Traffic()
     traffic.start()

@@ -40,6 +40,8 @@ WAITS = [KINDS[name] for name in ("dns", "connect", "response", "recovery")]
 # Those that have no panels of their own below get one each, of the same form.
 MORE_KINDS = [kind for kind in KINDS.values() if kind.family not in (RTT, HANDSHAKE, FLOOR)]
 NODES = 'cluster=~"$cluster", node=~"$node"'
+# What podrttd leaves out of single pods by default (docs/reference.md, --pod-metrics).
+UNUSUAL = re.compile("|".join(rf"podrtt_{KINDS[name].family}" for name in ("handshake", "floor", "echo", "recovery")))
 
 
 # ---- queries ----------------------------------------------------------------------------------------
@@ -77,6 +79,8 @@ def instant(expression):
 def panel(kind, title, description, targets, unit="s", width=12, height=8, links=(), **more):
     for name, one in zip("ABCDEFGH", targets):
         one["refId"] = name
+    if any(UNUSUAL.search(one["expr"]) for one in targets):
+        description += " Of single pods, podrttd has it where --pod-metrics says so."
     custom = more.pop("custom", {})
     steps = more.pop("steps", None)
     return {
