@@ -260,7 +260,7 @@ class Names(unittest.TestCase):
         run(*in_netns(far.name, *TRAFFIC, "resolve", cluster.v4, "slow", 5))
         answers = measured(cluster, "pod", "dns")
         self.assertEqual(answers["samples"], 5)
-        self.assertTrue(0.05 / BUCKET < answers["p50_seconds"] < 0.06 * BUCKET)
+        self.assertTrue(0.05 / BUCKET < answers["p50_seconds"] < 0.2)  # the server waits 50 ms, and then for a CPU
         for process in (server, served):
             process.kill()
         far.disconnect()
