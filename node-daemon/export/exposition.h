@@ -72,7 +72,8 @@ public:
 class OpenMetricsExposition : public TextExposition
 {
 public:
-    using TextExposition::add;
+    using Exposition::add;
+    void add(const HistogramFamily &family) override;
     void add(const prometheus::MetricFamily &family, const Created &created) override;
     void finish() override { parts_.emplace_back("# EOF\n"); }
     const char *content_type() const override

@@ -45,10 +45,10 @@ std::string labels_of_first(std::string_view samples)
     return begin == std::string::npos ? "" : std::string(line.substr(begin, line.rfind('}') + 1 - begin));
 }
 
-// The lines of a histogram family, under a name. What is escaped and how numbers are written is
-// prometheus-cpp's, once for each series; its bounds have a line each, which all begin alike. (It would
-// take three times as long.)
-std::string histogram_text(const HistogramFamily &family)
+// The lines of a histogram family. What is escaped and how numbers are written is prometheus-cpp's, once
+// for each series; its bounds have a line each, which all begin alike. When a series began is OpenMetrics'
+// alone.
+std::string histogram_text(const HistogramFamily &family, bool says_created)
 {
     prometheus::MetricFamily sums = {family.name, family.help, prometheus::MetricType::Histogram, {}};
     sums.metric.resize(family.series.size());
@@ -80,7 +80,7 @@ std::string histogram_text(const HistogramFamily &family)
             fmt::format_to(out, "{}_bucket{}le=\"{}\"}} {}\n", family.name, labels, bucket.upper_bound,
                            bucket.cumulative_count);
         text += take_lines(1); // +Inf
-        if (series.created) {
+        if (says_created && series.created) {
             labels.back() = '}';
             fmt::format_to(out, "{}_created{} {:.3f}\n", family.name, labels, *series.created);
         }
@@ -112,13 +112,19 @@ prometheus::ClientMetric::Histogram classic_histogram(const Histogram &histogram
 void TextExposition::add(const HistogramFamily &family)
 {
     if (!family.series.empty())
-        parts_.push_back(histogram_text(family));
+        parts_.push_back(histogram_text(family, false));
 }
 
 void TextExposition::add(const prometheus::MetricFamily &family, const Created & /*created*/)
 {
     if (!family.metric.empty())
         parts_.push_back(serialize(family));
+}
+
+void OpenMetricsExposition::add(const HistogramFamily &family)
+{
+    if (!family.series.empty())
+        parts_.push_back(histogram_text(family, true));
 }
 
 void OpenMetricsExposition::add(const prometheus::MetricFamily &family, const Created &created)

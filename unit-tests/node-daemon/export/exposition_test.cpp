@@ -98,6 +98,15 @@ TEST(Text, OfAHistogramIsTheLibrarys)
     EXPECT_EQ(exposition.take_parts().at(0), text.str());
 }
 
+// Its parsers would take them for samples of something else.
+TEST(Text, DoesNotSayWhenAHistogramBegan)
+{
+    const Histogram histogram(0, {{80, 2}});
+    TextExposition exposition;
+    exposition.add(HistogramFamily{"y_seconds", "Of y.", {{{{"pod", "a"}}, &histogram, 1700000000.25}}});
+    EXPECT_EQ(exposition.take_parts().at(0).find("_created"), std::string::npos);
+}
+
 TEST(OpenMetrics, CallsCountersByTheirNameAndSaysWhenTheyBegan)
 {
     prometheus::MetricFamily family = {"x_total", "Of x.", prometheus::MetricType::Counter, {}};
