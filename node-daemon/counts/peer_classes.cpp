@@ -238,4 +238,9 @@ Result<std::vector<std::string>> peer_names(const Maps &maps)
     return names;
 }
 
+std::string peer_name(const std::vector<std::string> &names, std::uint32_t index)
+{
+    return index < names.size() && !names[index].empty() ? names[index] : std::to_string(index);
+}
+
 } // namespace podrtt

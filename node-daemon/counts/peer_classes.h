@@ -41,4 +41,7 @@ Result<void> set_peers(Maps &maps, const std::vector<PeerPrefix> &prefixes);
 // Names by index; those of unused indices are empty.
 Result<std::vector<std::string>> peer_names(const Maps &maps);
 
+// Of these. An index without a name cannot be, unless another has written the map: it stands for itself.
+std::string peer_name(const std::vector<std::string> &names, std::uint32_t index);
+
 } // namespace podrtt

@@ -25,40 +25,40 @@ public:
     {
         snapshot_.total_entries++;
         // A total without samples is only a place that is reserved.
-        if (!is_exported(key) || !sample_count(total))
-            return;
-        if (key.kind == PODRTT_KIND_COUNTS)
-            snapshot_.namespace_counts[count_key(key, key.name_space, "")].add(Histogram(total));
-        else if (find_kind(key.kind))
-            snapshot_.namespace_series[series_key(key, key.name_space, "")].add(Histogram(total));
+        if (is_exported(key) && sample_count(total))
+            add_to_namespace(key, key.name_space, Histogram(total));
     }
 
     void add_pod(const podrtt_histogram_key &key, const podrtt_histogram &counts, const podrtt_pod &pod)
     {
-        const Histogram histogram(counts);
         const bool has_series = options_.pods && is_shown(pod);
-        if (key.kind == PODRTT_KIND_COUNTS && has_series) // whatever the leg is: connections have none
+        const bool is_count = key.kind == PODRTT_KIND_COUNTS;
+        if (is_count && has_series) // whatever the leg is: connections have none
             add_connections({pod.name_space, shown_name(pod)}, counts);
         if (!is_exported(key))
             return;
-        if (key.kind == PODRTT_KIND_COUNTS) {
-            if (has_series)
-                snapshot_.pod_counts[count_key(key, pod.name_space, shown_name(pod))].add(histogram);
-            snapshot_.namespace_counts[count_key(key, pod.name_space, "")].add(histogram);
-            return;
+        const Histogram histogram(counts);
+        if (has_series) {
+            auto &series = is_count ? snapshot_.pod_counts : snapshot_.pod_series;
+            series[series_key(key, pod.name_space, shown_name(pod))].add(histogram);
         }
-        if (!find_kind(key.kind))
-            return;
-        if (has_series)
-            snapshot_.pod_series[series_key(key, pod.name_space, shown_name(pod))].add(histogram);
-        snapshot_.namespace_series[series_key(key, pod.name_space, "")].add(histogram);
+        add_to_namespace(key, pod.name_space, histogram);
     }
 
 private:
     template <typename Key>
     bool is_exported(const Key &key) const
     {
-        return !options_.leg || key.leg == *options_.leg;
+        return (!options_.leg || key.leg == *options_.leg) &&
+               (key.kind == PODRTT_KIND_COUNTS || find_kind(key.kind));
+    }
+
+    template <typename Key>
+    void add_to_namespace(const Key &key, const char *name_space, const Histogram &histogram)
+    {
+        auto &series =
+            key.kind == PODRTT_KIND_COUNTS ? snapshot_.namespace_counts : snapshot_.namespace_series;
+        series[series_key(key, name_space, "")].add(histogram);
     }
 
     // Before it is decided, a pod might show up under a name that it does not keep.
@@ -67,23 +67,13 @@ private:
         return options_.max_pods == 0 || pod.named != PODRTT_NAMED_UNDECIDED;
     }
 
-    // Works for the keys of `histograms` and of `totals` alike.
+    // Works for the keys of `histograms` and of `totals` alike. Counts are not kept by peer class.
     template <typename Key>
     SeriesKey series_key(const Key &key, const char *name_space, std::string pod) const
     {
-        // An index without a name cannot be, unless another has written the map.
-        const bool known = key.peer < peers_.size() && !peers_[key.peer].empty();
-        std::string peer = known ? peers_[key.peer] : std::to_string(key.peer);
+        const bool has_peer = options_.peers && key.kind != PODRTT_KIND_COUNTS;
         return {static_cast<podrtt_kind>(key.kind), name_space, std::move(pod),
-                static_cast<podrtt_leg>(key.leg), options_.peers ? std::move(peer) : ""};
-    }
-
-    // They are not kept by peer class.
-    template <typename Key>
-    static SeriesKey count_key(const Key &key, const char *name_space, std::string pod)
-    {
-        return {static_cast<podrtt_kind>(key.kind), name_space, std::move(pod),
-                static_cast<podrtt_leg>(key.leg), ""};
+                static_cast<podrtt_leg>(key.leg), has_peer ? peer_name(peers_, key.peer) : ""};
     }
 
     void add_connections(const PodName &name, const podrtt_histogram &counts)

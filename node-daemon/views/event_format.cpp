@@ -63,34 +63,20 @@ std::string flow_text(const End &source, const End &destination)
     return fmt::format("{}:{}+{}:{}", source.address, source.port, destination.address, destination.port);
 }
 
-std::string to_json(const ShownEvent &shown, std::uint64_t time, const End &source, const End &destination)
+const char *kind_name(const podrtt_event &event)
 {
-    const podrtt_event &event = *shown.event;
-    const int sender = event.leg, receiver = 1 - event.leg; // of what was measured
     const Kind *kind = find_kind(event.kind);
-    const nlohmann::ordered_json json = {
-        {"timestamp", time},
-        {"src_ip", source.address},
-        {"src_port", source.port},
-        {"dest_ip", destination.address},
-        {"dest_port", destination.port},
-        {"protocol", protocol_of(event)},
-        {"rtt", event.rtt},
-        {"min_rtt", event.min_rtt},
-        {"sent_packets", event.packets[sender]},
-        {"sent_bytes", event.bytes[sender]},
-        {"rec_packets", event.packets[receiver]},
-        {"rec_bytes", event.bytes[receiver]},
-        // What enters the pod leaves the host veth.
-        {"match_on_egress", (event.leg == PODRTT_LEG_NETWORK) != shown.reversed},
-        {"namespace", shown.pod ? shown.pod->name_space : ""},
-        {"pod", shown.pod ? shown.pod->name : ""},
-        {"leg", leg_of(event.leg).name},
-        {"kind", kind ? kind->name : "unknown"},
-        {"peer", shown.peer},
-        {"ack", event.ack},
-    };
-    return to_text(json);
+    return kind ? kind->name : "unknown";
+}
+
+const char *name_space(const ShownEvent &shown)
+{
+    return shown.pod ? shown.pod->name_space : "";
+}
+
+const char *pod_name(const ShownEvent &shown)
+{
+    return shown.pod ? shown.pod->name : "";
 }
 
 const char *happening(const podrtt_event &event)
@@ -103,25 +89,40 @@ const char *reason_of(const podrtt_event &event)
     return event.rtt < std::size(reasons) ? reasons[event.rtt].name : "unknown";
 }
 
-// The source has sent the packet that told.
-std::string connection_to_json(const ShownEvent &shown, std::uint64_t time, const End &source,
-                               const End &destination)
+// In the order of ePPing, which prints the first six of either.
+std::string to_json(const ShownEvent &shown, std::uint64_t time, const End &source, const End &destination)
 {
+    using Json = nlohmann::ordered_json;
     const podrtt_event &event = *shown.event;
-    const nlohmann::ordered_json json = {
-        {"timestamp", time},
-        {"src_ip", source.address},
-        {"src_port", source.port},
-        {"dest_ip", destination.address},
-        {"dest_port", destination.port},
-        {"protocol", protocol_of(event)},
-        {"flow_event", happening(event)},
-        {"reason", reason_of(event)},
-        {"triggered_by", "src"},
-        {"namespace", shown.pod ? shown.pod->name_space : ""},
-        {"pod", shown.pod ? shown.pod->name : ""},
-        {"peer", shown.peer},
-    };
+    const int sender = event.leg, receiver = 1 - event.leg; // of what was measured
+    Json json = {{"timestamp", time},
+                 {"src_ip", source.address},
+                 {"src_port", source.port},
+                 {"dest_ip", destination.address},
+                 {"dest_port", destination.port},
+                 {"protocol", protocol_of(event)}};
+    if (is_of_connection(event))
+        json.update(Json{{"flow_event", happening(event)},
+                         {"reason", reason_of(event)},
+                         {"triggered_by", "src"}, // who has sent the packet that told
+                         {"namespace", name_space(shown)},
+                         {"pod", pod_name(shown)},
+                         {"peer", shown.peer}});
+    else
+        json.update(Json{{"rtt", event.rtt},
+                         {"min_rtt", event.min_rtt},
+                         {"sent_packets", event.packets[sender]},
+                         {"sent_bytes", event.bytes[sender]},
+                         {"rec_packets", event.packets[receiver]},
+                         {"rec_bytes", event.bytes[receiver]},
+                         // What enters the pod leaves the host veth.
+                         {"match_on_egress", (event.leg == PODRTT_LEG_NETWORK) != shown.reversed},
+                         {"namespace", name_space(shown)},
+                         {"pod", pod_name(shown)},
+                         {"leg", leg_of(event.leg).name},
+                         {"kind", kind_name(event)},
+                         {"peer", shown.peer},
+                         {"ack", event.ack}});
     return to_text(json);
 }
 
@@ -145,7 +146,7 @@ std::string clock_text(std::uint64_t time)
 
 std::string pod_text(const ShownEvent &shown)
 {
-    return fmt::format("{}/{}", shown.pod ? shown.pod->name_space : "", shown.pod ? shown.pod->name : "");
+    return fmt::format("{}/{}", name_space(shown), pod_name(shown));
 }
 
 } // namespace
@@ -175,25 +176,19 @@ std::string format_event(const ShownEvent &shown, EventFormat format)
     const End destination = network ? pod_end(event) : peer_end(event);
     const std::uint64_t time = event.time + static_cast<std::uint64_t>(shown.realtime_offset_ns);
     const std::string flow = flow_text(source, destination);
-    if (is_of_connection(event))
-        switch (format) {
-        case EventFormat::ppviz:
-            return "";
-        case EventFormat::standard:
-            return fmt::format("{} {} {} {} due to {} from src {}", clock_text(time), protocol_of(event),
-                               flow, happening(event), reason_of(event), pod_text(shown));
-        default:
-            return connection_to_json(shown, time, source, destination);
-        }
-    const Kind *kind = find_kind(event.kind);
     switch (format) {
     case EventFormat::ppviz:
-        return fmt::format("{} {} {} {}", seconds_text(time), seconds_text(event.rtt),
-                           seconds_text(event.min_rtt), flow);
+        return is_of_connection(event)
+                   ? ""
+                   : fmt::format("{} {} {} {}", seconds_text(time), seconds_text(event.rtt),
+                                 seconds_text(event.min_rtt), flow);
     case EventFormat::standard:
+        if (is_of_connection(event))
+            return fmt::format("{} {} {} {} due to {} from src {}", clock_text(time), protocol_of(event),
+                               flow, happening(event), reason_of(event), pod_text(shown));
         return fmt::format("{} {} {} {} {} {} {} {}", clock_text(time), milliseconds_text(event.rtt),
                            milliseconds_text(event.min_rtt), protocol_of(event), flow, pod_text(shown),
-                           leg_of(event.leg).name, kind ? kind->name : "unknown");
+                           leg_of(event.leg).name, kind_name(event));
     default:
         return to_json(shown, time, source, destination);
     }

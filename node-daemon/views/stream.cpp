@@ -56,7 +56,7 @@ public:
     void print(const podrtt_event &event)
     {
         const podrtt_pod *pod = find_pod(event.flow.pod);
-        const ShownEvent shown = {&event, pod, peer_name(event.peer), realtime_offset_ns_,
+        const ShownEvent shown = {&event, pod, peer_name(peers_, event.peer), realtime_offset_ns_,
                                   options_.reversed || (pod && pod->attach == PODRTT_ATTACH_POD)};
         if (is_done() || !options_.filter.admits(shown))
             return;
@@ -114,11 +114,6 @@ private:
             known = pods_.emplace(id, **pod).first;
         }
         return &known->second;
-    }
-
-    std::string peer_name(std::uint32_t peer) const
-    {
-        return peer < peers_.size() && !peers_[peer].empty() ? peers_[peer] : std::to_string(peer);
     }
 
     const Maps &maps_;
