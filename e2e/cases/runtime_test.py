@@ -65,7 +65,8 @@ def infos(name):
 
 
 def assert_nothing_left(test, name, host_interface):
-    test.assertNotIn(host_interface, run("ip", "link"))
+    # The kernel takes a network namespace and its veths down in a worker, after `ip netns delete` has ended.
+    wait_until(lambda: host_interface not in run("ip", "link"), f"{host_interface} is gone")
     wait_until(lambda: not infos(name), f"{name} has left /metrics")
     pods = run("bpftool", "map", "dump", "pinned", PINS / "pods")
     test.assertNotIn(f'"name": "{name}"', pods)
