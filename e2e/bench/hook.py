@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod on whose veth programs take turns, a peer that it talks to, and loads between the two."""
 
+import contextlib
 import ctypes
 import pathlib
 import random
@@ -10,7 +11,8 @@ import subprocess
 import time
 
 import node
-from node import BIN, PINS, Peer, add_netns, configure_link, in_netns, run
+from node import BIN, PINS, Daemon, Peer, add_netns, configure_link, in_netns, run
+from results import Results, spread
 
 BPFFS = pathlib.Path("/sys/fs/bpf")
 BASELINE = BPFFS / "baseline"
@@ -35,11 +37,11 @@ libbpf = ctypes.CDLL("libbpf.so.1")
 class Hook:
     """To be made once, after node.prepare(), while a daemon runs."""
 
-    def __init__(self, *ports, peer=None):
+    def __init__(self, *ports):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self._make_pod()
-        self.peer = peer or Peer("peer", 200)
+        self.peer = Peer("peer", 200)
         self.peer.connect()
         run("bpftool", "prog", "loadall", BIN.parent / "e2e/baseline.bpf.o", BASELINE)
         self.servers = [subprocess.Popen(in_netns(self.peer.name, "taskset", "-c", "1", *SERVERS[port]),
@@ -131,17 +133,30 @@ class Hook:
             server.kill()
 
 
+@contextlib.contextmanager
+def measuring(name, *ports):
+    """A node with a daemon, a hook with servers on the ports, and results that are kept when the block has ended."""
+    node.prepare()
+    daemon = Daemon("--log-level", "error")
+    bench, results = Hook(*ports), Results(name)
+    yield bench, results
+    results.save()
+    bench.stop()
+    daemon.stop()
+
+
+def ratio_row(name, without, found):
+    """Of rates(): what is transferred without, in words, and of that with the empty program and with podrtt."""
+    return [name, without, *(spread([with_it / alone for with_it, alone in zip(found[program], found[None])])
+                             for program in ("empty", "podrtt"))]
+
+
 def above_empty(found):
     """Medians of costs(), without what the timer and the hook cost: by program and hook."""
     medians = {name: {hook: statistics.median(values) for hook, values in by_hook.items() if values}
                for name, by_hook in found.items()}
     return {name: {hook: value - medians["empty"][hook] for hook, value in by_hook.items()}
             for name, by_hook in medians.items() if name != "empty"}, medians["empty"]
-
-
-def ratios(found, name):
-    """Of rates(), by round."""
-    return [with_it / without for with_it, without in zip(found[name], found[None])]
 
 
 def load_command(load, address, number, seconds, port=6379):

@@ -8,10 +8,9 @@ import random
 import statistics
 
 import hook
-import node
-from hook import Hook
-from node import Daemon, in_netns, run
-from results import Results, spread
+from hook import measuring
+from node import in_netns, run
+from results import spread
 
 LOG = "/run/sockperf.csv"
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
@@ -27,8 +26,9 @@ def percentiles(rate, seconds, address):
             fields = line.split(", ")
             if len(fields) == 4 and fields[0].isdigit():
                 sent.append([float(field) for field in fields[:3]])
-    first, begin = sent[0][:2]
-    waits = sorted((received - begin - (number - first) / rate) * 1e6 for number, _, received in sent)
+    # None is sent before it is due: the one that was least late says when the first was.
+    begin = min(when - number / rate for number, when, _ in sent)
+    waits = sorted((received - begin - number / rate) * 1e6 for number, _, received in sent)
     return {name: waits[int(len(waits) * part)] for name, part in QUANTILES.items()}
 
 
@@ -37,32 +37,26 @@ def main():
     parser.add_argument("--rounds", type=int, default=20, help="of 2.5 s with and 2.5 s without, at each rate")
     parser.add_argument("--rates", default="2000,10000,30000", help="requests a second")
     options = parser.parse_args()
-    node.prepare()
-    daemon = Daemon("--log-level", "error")
-    bench = Hook(11111)
-    results = Results("latency")
     rows = []
-    for rate in map(int, options.rates.split(",")):
-        print(f"==> {rate:,} a second", flush=True)
-        found = {None: [], "podrtt": []}
-        for _ in range(options.rounds):
-            for name in random.sample(list(found), 2):
-                if name:
-                    bench.attach(name)
-                found[name].append(percentiles(rate, 2, bench.peer.v4))
-                if name:
-                    bench.detach()
-        for quantile in QUANTILES:
-            without, with_it = ([each[quantile] for each in found[name]] for name in (None, "podrtt"))
-            rows.append([f"{rate:,} a second, {quantile}", f"{statistics.median(without):.1f}", f"{statistics.median(with_it):.1f}",
-                         spread([a / b for a, b in zip(with_it, without)])])
-    results.table("Round trips of requests at a constant rate, microseconds",
-                  ["sockperf, one connection", "without", "with podrtt", "ratio by round"], rows,
-                  f"Medians of {options.rounds} interleaved rounds; of the ratio, quartiles as well. Client and server share two CPUs "
-                  "with all else that the machine does, which is what p99.9 shows.")
-    results.save()
-    bench.stop()
-    daemon.stop()
+    with measuring("latency", 11111) as (bench, results):
+        for rate in map(int, options.rates.split(",")):
+            print(f"==> {rate:,} a second", flush=True)
+            found = {None: [], "podrtt": []}
+            for _ in range(options.rounds):
+                for name in random.sample(list(found), 2):
+                    if name:
+                        bench.attach(name)
+                    found[name].append(percentiles(rate, 2, bench.peer.v4))
+                    if name:
+                        bench.detach()
+            for quantile in QUANTILES:
+                without, with_it = ([each[quantile] for each in found[name]] for name in (None, "podrtt"))
+                rows.append([f"{rate:,} a second, {quantile}", f"{statistics.median(without):.1f}", f"{statistics.median(with_it):.1f}",
+                             spread([a / b for a, b in zip(with_it, without)])])
+        results.table("Round trips of requests at a constant rate, microseconds",
+                      ["sockperf, one connection", "without", "with podrtt", "ratio by round"], rows,
+                      f"Medians of {options.rounds} interleaved rounds; of the ratio, quartiles as well. Client and server share two CPUs "
+                      "with all else that the machine does, which is what p99.9 shows.")
 
 
 if __name__ == "__main__":

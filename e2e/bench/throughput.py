@@ -7,10 +7,7 @@ import itertools
 import statistics
 
 import hook
-import node
-from hook import Hook, Load, ratios
-from node import Daemon
-from results import Results, spread
+from hook import Load, measuring, ratio_row
 
 SIZES = {"GSO": 65535, "MTU-size": 1}
 
@@ -19,26 +16,19 @@ def main():
     parser = argparse.ArgumentParser(prog="hack/bench throughput", description=__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="of 0.3 s each: without, with the empty program, with podrtt")
     options = parser.parse_args()
-    node.prepare()
-    daemon = Daemon("--log-level", "error")
-    bench = Hook(5201)
-    results = Results("throughput")
     rows = []
-    for flows, (size, segments), family in itertools.product((1, 32), SIZES.items(), ("IPv4", "IPv6")):
-        name = f"{flows} flow{'s' * (flows > 1)}, {size}, {family}"
-        print(f"==> {name}", flush=True)
-        bench.set(gso_max_segs=segments)
-        address = bench.peer.v4 if family == "IPv4" else bench.peer.v6
-        with Load("iperf3", address, flows, hook.seconds_of(options.rounds, 2)):
-            found = bench.rates(["empty", "podrtt"], options.rounds, hook.transferred)
-        rows.append([name, f"{statistics.median(found[None]) * 8e-9:.1f}", spread(ratios(found, "empty")),
-                     spread(ratios(found, "podrtt"))])
-    results.table("Throughput, of what passes without any program",
-                  ["iperf3", "Gbit/s without", "empty program", "podrtt"], rows,
-                  f"Medians and quartiles of {options.rounds} interleaved rounds.")
-    results.save()
-    bench.stop()
-    daemon.stop()
+    with measuring("throughput", 5201) as (bench, results):
+        for flows, (size, segments), family in itertools.product((1, 32), SIZES.items(), ("IPv4", "IPv6")):
+            name = f"{flows} flow{'s' * (flows > 1)}, {size}, {family}"
+            print(f"==> {name}", flush=True)
+            bench.set(gso_max_segs=segments)
+            address = bench.peer.v4 if family == "IPv4" else bench.peer.v6
+            with Load("iperf3", address, flows, hook.seconds_of(options.rounds, 2)):
+                found = bench.rates(["empty", "podrtt"], options.rounds, hook.transferred)
+            rows.append(ratio_row(name, f"{statistics.median(found[None]) * 8e-9:.1f}", found))
+        results.table("Throughput, of what passes without any program",
+                      ["iperf3", "Gbit/s without", "empty program", "podrtt"], rows,
+                      f"Medians and quartiles of {options.rounds} interleaved rounds.")
 
 
 if __name__ == "__main__":
