@@ -4,11 +4,10 @@ the line's own log, waits against the application's. Run by hack/bench, inside e
 
 import argparse
 import statistics
-import subprocess
 
 import line_log
 import node
-from node import TRAFFIC, Chain, Daemon, Peer, Pod, in_netns, run, serve, serve_names
+from node import Chain, Daemon, Peer, Pod, floats, in_netns, run, serve, serve_names
 from observe import Stream
 from results import Results
 
@@ -19,15 +18,6 @@ LOG = "/run/line.log"
 LINES = [(delay, jitter, loss, lose_each, timestamps) for timestamps in (True, False) for delay, jitter, loss, lose_each in (
     (200, 0, 0, 0), (2000, 0, 0, 0), (20000, 0, 0, 0), (100000, 0, 0, 0), (2000, 1000, 0, 0), (20000, 10000, 0, 0), (2000, 500, 20, 0),
     (2000, 0, 0, 10))]
-
-
-def floats(pod, *traffic):
-    """What traffic.py prints in the pod."""
-    client = pod.popen(*TRAFFIC, *traffic, stdout=subprocess.PIPE, text=True)
-    said = client.communicate(timeout=300)[0]
-    if client.returncode != 0:
-        raise node.CommandFailed("traffic failed")
-    return [float(word) for word in said.split()]
 
 
 def apart(mine, theirs):

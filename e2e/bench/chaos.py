@@ -10,7 +10,6 @@ import pathlib
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import containerd
 import node
+from clients import END, REQUEST, slow_reader
 from node import BIN, CommandFailed, Daemon, Peer, in_netns, own_filters, run, serve, wait_until
 from pods import QuickPod, metrics
 from soak import handshakes, row
@@ -215,16 +215,9 @@ class Chaos:
         while self.running():
             readers = []
             for number in range(60):
-                reader = socket.socket()
-                reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-                reader.settimeout(1)
-                try:
-                    reader.bind((f"127.0.0.{2 + number % 6}", 0))
-                    reader.connect(("127.0.0.1", 9435))
-                    reader.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" if number % 3 else b"GET /met")
+                request = REQUEST + END if number % 3 else b"GET /met"
+                if reader := slow_reader(f"127.0.0.{2 + number % 6}", request, timeout=1):
                     readers.append(reader)
-                except OSError:
-                    reader.close()
                 self.sleep(0.05)
             for reader in readers:
                 try:

@@ -15,11 +15,12 @@ FLOWS = (1, 10, 100, 1000, 10_000, 40_000, 100_000)
 SYNS = (1000, 10_000, 50_000, 200_000)
 INTERVALS = (0, 1, 10, 100)  # ms
 PROGRAMS = ["empty", "lookup", "podrtt"]
+COLUMNS = [f"{name}, {way.replace('_', ' ')}" for name in PROGRAMS[1:] for way in HOOKS.values()]
 
 
-def both_ways(by_hook):
-    """Of a request and its answer."""
-    return sum(by_hook.values())
+def cells(above):
+    """Of above_empty(), for COLUMNS."""
+    return [f"{above[name][way]:.0f}" for name in PROGRAMS[1:] for way in HOOKS]
 
 
 def of_flows(bench, rounds, results):
@@ -32,12 +33,11 @@ def of_flows(bench, rounds, results):
                 part = min(hook.MOST_CLIENTS, flows - begun)
                 loads.enter_context(Load("redis", bench.peer.v4, part, 0, warm_up=1 + part / 4000, port=port))
             above, _ = above_empty(bench.costs(PROGRAMS, rounds, settle))
-        rows.append([f"{flows:,}", *(f"{above[name][way]:.0f}" for name in PROGRAMS[1:] for way in HOOKS)])
+        rows.append([f"{flows:,}", *cells(above)])
         for name, points in lines.items():
-            points.append((flows, both_ways(above[name])))
+            points.append((flows, sum(above[name].values())))  # a request and its answer
     results.table("By connections: nanoseconds a packet above an empty program",
-                  ["connections, in turn", *(f"{name}, {way.replace('_', ' ')}" for name in PROGRAMS[1:] for way in HOOKS.values())],
-                  rows, f"Cost ~ connections^{growth(lines['podrtt']):.2f}; of the look-up, ^{growth(lines['lookup']):.2f}. What breaks the "
+                  ["connections, in turn", *COLUMNS], rows, f"Cost ~ connections^{growth(lines['podrtt']):.2f}; of the look-up, ^{growth(lines['lookup']):.2f}. What breaks the "
                   "straight line is where flows no longer fit into the processor's caches.")
     results.plot("A request and its answer, by connections that take turns", "connections", "ns above an empty program", lines, "x")
 
@@ -62,11 +62,10 @@ def of_intervals(bench, rounds, results):
         bench.open_programs()  # they are loaded anew
         with Load("redis", bench.peer.v4, 200, 0):
             above, _ = above_empty(bench.costs(PROGRAMS, rounds))
-        rows.append([f"{interval} ms", *(f"{above[name][way]:.0f}" for name in PROGRAMS[1:] for way in HOOKS)])
+        rows.append([f"{interval} ms", *cells(above)])
         daemon.stop()
     results.table("By sample interval, 200 connections: nanoseconds a packet above an empty program",
-                  ["--sample-interval", *(f"{name}, {way.replace('_', ' ')}" for name in PROGRAMS[1:] for way in HOOKS.values())],
-                  rows)
+                  ["--sample-interval", *COLUMNS], rows)
 
 
 def main():

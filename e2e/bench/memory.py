@@ -7,11 +7,11 @@ import http.client
 import json
 import pathlib
 import re
-import socket
 import threading
 import time
 
 import node
+from clients import END, REQUEST, slow_reader
 from node import Daemon, run
 from pods import PROTOBUF, BusyNode, fetch
 from results import Results
@@ -58,20 +58,14 @@ def row(name, memory):
     return [name, f"{memory.resident():.1f}", f"{memory.own():.1f}", f"{memory.most():.1f}"]
 
 
-def greedy_clients(address, seconds):
+def greedy_clients(seconds):
     """Ask for all there is, from many addresses and one, and read nothing or a byte now and then."""
     clients = []
     for number in range(600):
-        client = socket.socket()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        client.settimeout(0.2)
-        try:
-            client.bind((f"127.0.{number % 200}.{2 + number % 3}" if number % 2 else "127.0.0.2", 0))
-            client.connect(address)
-            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + (b"Accept-Encoding: gzip\r\n" if number % 3 else b"") + b"\r\n")
+        source = f"127.0.{number % 200}.{2 + number % 3}" if number % 2 else "127.0.0.2"
+        request = REQUEST + (b"Accept-Encoding: gzip\r\n" if number % 3 else b"") + END
+        if client := slow_reader(source, request, timeout=0.2):
             clients.append(client)
-        except OSError:
-            client.close()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for client in clients[::2]:
@@ -125,7 +119,7 @@ def main():
         rows.append(row(f"{pods} pods", memory))
         points["resident"].append((pods, memory.resident()))
         points["own"].append((pods, memory.own()))
-    for name, attack in (("600 clients that read next to nothing", lambda: greedy_clients(("127.0.0.1", 9435), options.seconds)),
+    for name, attack in (("600 clients that read next to nothing", lambda: greedy_clients(options.seconds)),
                          ("30 clients that ask without a pause", lambda: askers(30, options.seconds))):
         print(f"==> {name}", flush=True)
         memory.forget_most()

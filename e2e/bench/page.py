@@ -123,7 +123,7 @@ def estimates(kept):
     node = scrape["series of 30 pods"]
     samples = node * 2 * 60 * 24 * 30  # a month, each 30 s
     rows += [
-        f"| scrapes of 250 pods, each 30 s | {float(scrape['scrape']) / 30 / 1000 * 100:.2f} % of a core |",
+        f"| scrapes of 250 pods, each 30 s | {scrape['scrape'] / 30 / 1000 * 100:.2f} % of a core |",
         f"| series of a node of 30 pods that do all that is measured | {node:,} |",
         f"| of 5,000 such nodes, in Prometheus | {node * 5000 / 1e6:.0f} million series, {node * 5000 / 30 / 1e6:.1f} million samples a second, "
         f"{samples * 5000 * 1.5 / 30 / 1e12:.1f} TB a day at 1.5 bytes a sample |",

@@ -64,7 +64,6 @@ class QuickPod(Pod):
             run(*in_netns(self.netns, "busybox", "nc", "-w", "5", peer.v4, PORT), stdin=subprocess.DEVNULL)
         return times - self.syn_retransmits(), times
 
-
     def be_busy(self, peer):
         """Has one of all that is measured by default, on both legs, with a private peer and one in the internet."""
         ask = " ".join(map(str, TRAFFIC))
@@ -96,7 +95,7 @@ def scrape(accept="text/plain"):
 
 
 def metrics():
-    return scrape()[1].decode()
+    return fetch().decode()
 
 
 class BusyNode:

@@ -19,6 +19,7 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 import node
+from clients import slow_reader
 from node import BIN, Chain, Daemon, Pod, run, wait_until
 
 HOST, PORT = "127.0.0.1", 9435
@@ -115,14 +116,8 @@ class ServerTest(unittest.TestCase):
         """Clients that have asked and read nothing; their answers do not fit into what the kernel keeps."""
         usual = run("sysctl", "-n", "net.ipv4.tcp_wmem").split()
         run("sysctl", "-qw", "net.ipv4.tcp_wmem=4096 4096 4096")
-        clients = []
-        for _ in range(count):
-            client = socket.socket()
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-            client.bind(("127.0.0.2", 0))
-            client.connect((HOST, PORT))
-            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-            clients.append(client)
+        clients = [slow_reader("127.0.0.2") for _ in range(count)]
+        self.assertNotIn(None, clients)
         run("sysctl", "-qw", f"net.ipv4.tcp_wmem={' '.join(usual)}")
         wait_until(lambda: self.served() > count, "all have connections")
         return clients

@@ -80,6 +80,15 @@ def requests(pod, address, port, connections=1, count=1, timeout=60):
         raise CommandFailed("traffic failed")
 
 
+def floats(pod, *traffic, timeout=120):
+    """What traffic.py prints in the pod."""
+    client = pod.popen(*TRAFFIC, *traffic, stdout=subprocess.PIPE, text=True)
+    said = client.communicate(timeout=timeout)[0]
+    if client.returncode != 0:
+        raise CommandFailed("traffic failed")
+    return [float(word) for word in said.split()]
+
+
 def samples(pod, leg, kind):
     """How many samples the kernel's histograms hold of a pod."""
     return sum(s["samples"] for s in top() if (s["pod"], s["leg"], s["kind"]) == (pod.name, leg, kind))
