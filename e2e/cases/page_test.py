@@ -120,7 +120,7 @@ class PageTest(unittest.TestCase):
         wait_until(lambda: self.names() == ["shop/a-near", "shop/b-far", "shop/c-middle"], "it is as it was", 20)
         self.assertEqual(self.browser.find_element(By.ID, "filter").get_attribute("value"), "shop/")
         self.assertEqual(self.browser.find_element(By.ID, "window").get_attribute("value"), "10")
-        self.browser.find_element(By.LINK_TEXT, "shop/b-far").click()
+        self.browser.find_element(By.CSS_SELECTOR, '[data-pod="shop/b-far"] th a').click()
         wait_until(lambda: self.names() == ["shop/b-far"], "the pod alone", 20)
         self.assertRegex(self.browser.current_url, r"\?pod=shop%2Fb-far$")
         self.browser.find_element(By.LINK_TEXT, "all pods").click()
@@ -174,19 +174,26 @@ class PageTest(unittest.TestCase):
                                     "take({node: 'n', version: '1', pods: [], idle: [], unmeasured: []}, 0, 1);")
         self.assertIn("podrttd doctor", self.browser.find_element(By.ID, "empty").text)
 
-    def test_fits_a_telephone(self):
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                     {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True})
+    def test_fits_every_width_and_tells_pods_of_one_owner_apart(self):
+        self.browser.execute_script("window.fetch = () => Promise.reject(new Error('gone'));")
+        self.browser.execute_script(
+            """const every = Object.fromEntries(kinds.map(({name}) => [name, [100, 1]]));
+               const [namespace, ...names] = arguments;
+               take({node: "n", version: "1", pods: names.map((pod) => ({namespace, pod, legs: {network: every, pod: every}})),
+                     idle: [], unmeasured: []}, 0, 1); arrange(); for (const pod of pods.values()) pod.draw(1);""",
+            "n" * 63, *("p" * 253, "checkout-service-worker-7d9c5b8f4-x2x9k", "checkout-service-worker-7d9c5b8f4-hwq5n"))
         try:
-            wait_until(lambda: self.browser.execute_script("return document.documentElement.scrollWidth") <= 390, "it fits")
-            name = f"{'n' * 63}/{'p' * 253}"
-            self.browser.execute_script(
-                """take({node: "n", version: "1", pods: [{namespace: arguments[0], pod: arguments[1], legs: {network: {data: [100, 1]}}}],
-                        idle: [], unmeasured: []}, 0, 1); arrange();""", *name.split("/"))
-            width = self.browser.execute_script("return document.documentElement.scrollWidth")
-            self.assertLessEqual(width, 390)
-            height = self.browser.execute_script("return document.querySelector('tbody th').getBoundingClientRect().height")
-            self.assertLess(height, 60)  # two lines
+            for width in (390, 800, 1000, 1200, 1400, 1920):
+                self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                             {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 700})
+                self.assertLessEqual(self.browser.execute_script("return document.documentElement.scrollWidth"), width)
+                for heading in self.browser.find_elements(By.CSS_SELECTOR, "tbody[data-pod] th"):
+                    end = heading.find_elements(By.TAG_NAME, "span")[-1]
+                    self.assertEqual(end.text, heading.get_attribute("title")[-11:])
+                    self.assertGreater(end.size["width"], 30)
+                    self.assertLessEqual(end.location["x"] + end.size["width"], heading.location["x"] + heading.size["width"] + 1)
+                    line = end.size["height"]
+                    self.assertLess(max(row.size["height"] for row in self.browser.find_elements(By.CSS_SELECTOR, "tbody tr")), 2.8 * line)
         finally:
             self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

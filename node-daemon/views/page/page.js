@@ -67,9 +67,10 @@ const quantile = (counts, q) => {
 
 const duration = (seconds) => {
   if (Number.isNaN(seconds)) return "–";
-  if (seconds < 1e-3) return `${(seconds * 1e6).toFixed(0)} µs`;
-  if (seconds < 1) return `${(seconds * 1e3).toFixed(2)} ms`;
-  return `${seconds.toFixed(2)} s`;
+  // With a space that no line ends at.
+  if (seconds < 1e-3) return `${(seconds * 1e6).toFixed(0)}\u00a0µs`;
+  if (seconds < 1) return `${(seconds * 1e3).toFixed(2)}\u00a0ms`;
+  return `${seconds.toFixed(2)}\u00a0s`;
 };
 
 // What the reader has chosen, kept in the address so that it can be handed on.
@@ -147,6 +148,15 @@ class Leg {
   }
 }
 
+// A line of a name, of which the middle is left out where there is no room: pods of one owner differ at their ends.
+const END_LENGTH = 11;
+function line(name) {
+  const whole = document.createElement("span");
+  for (const part of [name.slice(0, -END_LENGTH), name.slice(-END_LENGTH)])
+    whole.appendChild(document.createElement("span")).textContent = part; // never as HTML: names come from elsewhere
+  return whole;
+}
+
 // A body of the table: a pod, with a row for each leg.
 class Pod {
   constructor(namespace, name) {
@@ -159,7 +169,8 @@ class Pod {
     this.heading.scope = "rowgroup";
     const alone = document.createElement("a"); // the pod alone, with its waits side by side
     alone.href = `?${new URLSearchParams({ pod: this.name })}`;
-    alone.textContent = this.name; // never as HTML: names come from elsewhere
+    const [first, ...rest] = this.name.split("/");
+    alone.append(...(rest.length ? [line(`${first}/`), line(rest.join("/"))] : [line(first)]));
     this.heading.append(alone);
     this.heading.title = this.name;
     this.inView = true; // until the browser says otherwise
@@ -193,7 +204,7 @@ class Pod {
       canvas.setAttribute("role", "img");
       canvas.dataset.picture = picture;
       const cell = row.insertCell();
-      cell.className = "picture";
+      cell.className = `picture ${picture}`;
       cell.append(canvas);
       cells[picture] = canvas;
     }
