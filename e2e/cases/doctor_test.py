@@ -70,6 +70,11 @@ class DoctorTest(unittest.TestCase):
         self.assertIn("1 measured, 0 not", text)
         self.assertRegex(text, "daemon +runs\n")
 
+    def test_connections_without_data_have_samples_too(self):
+        before = status()["samples"]
+        self.pod.popen(*TRAFFIC, "connects", self.near.v4, 8080, 3, stdout=subprocess.DEVNULL).wait(30)
+        self.assertGreaterEqual(status()["samples"], before + 6)  # a handshake and a connect of each
+
     def test_daemon_is_gone_and_somebody_has_removed_filters(self):
         self.daemon.stop()
         run("tc", "qdisc", "delete", "dev", self.pod.host_veth, "clsact")

@@ -216,7 +216,7 @@ void check_counts(Report &report, const Status &status)
                         fmt::format("see {}{{reason=\"{}\"}} in docs/troubleshooting.md",
                                     drop->family->metric, drop->reason));
     if (status.samples > 0)
-        report.ok(fmt::format("{} samples of data", status.samples));
+        report.ok(fmt::format("{} samples", status.samples));
     else if (!status.pods.empty())
         report.warn("no sample yet", "samples come with TCP connections of pods");
 }

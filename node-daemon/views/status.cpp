@@ -122,9 +122,8 @@ Result<Status> Status::take(const Pins &pins, const InstallOptions &options)
                    {PODRTT_MAP_TOTALS, snapshot->total_entries, maps->totals.capacity()}};
     for (const Drop &drop : drops)
         status.left_out.push_back({&drop, maps->dropped(drop.drop)});
-    for (const auto &[key, histogram] : snapshot->namespace_series)
-        if (key.kind == PODRTT_KIND_DATA)
-            status.samples += histogram.count();
+    for (const auto &[_, histogram] : snapshot->namespace_series)
+        status.samples += histogram.count();
     return status;
 }
 

@@ -55,7 +55,7 @@ struct Status {
     std::vector<PodStatus> pods; // that live
     std::vector<MapStatus> maps;
     std::vector<DropStatus> left_out;
-    std::uint64_t samples = 0; // of data, of pods and namespaces
+    std::uint64_t samples = 0; // of all that is timed, of pods and namespaces
 
     // An error if there are no pins of this layout.
     static Result<Status> take(const Pins &pins, const InstallOptions &options);
