@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """containerd with its CRI plugin, as kubelet uses it, on the node that node.prepare() made."""
 
-import hashlib
 import importlib
-import io
 import json
 import pathlib
 import subprocess
 import sys
-import tarfile
 import uuid
 
 import grpc
+
+import oci
 from node import BIN, CNI_BIN, ROOT, run, wait_until
 
 HOME = pathlib.Path("/run/containerd-test")
@@ -50,35 +49,7 @@ def cri_messages():
 
 
 def pause_image(path):
-    """An OCI archive of one program that sleeps."""
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
-        tar.add("/bin/busybox", "bin/busybox", filter=lambda info: info)
-    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [digest(layer.getvalue())]},
-              "config": {"Entrypoint": ["/bin/busybox", "sleep", "1000000"]}}
-    if run("dpkg", "--print-architecture").strip() != "amd64":
-        config["architecture"] = run("dpkg", "--print-architecture").strip()
-    with tarfile.open(path, "w") as tar:
-        def add(name, data):
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-
-        def add_blob(data, kind):
-            add(f"blobs/sha256/{digest(data).split(':')[1]}", data)
-            return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest(data), "size": len(data)}
-
-        add("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-        manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                    "config": add_blob(json.dumps(config).encode(), "config.v1+json"),
-                    "layers": [add_blob(layer.getvalue(), "layer.v1.tar")]}
-        entry = add_blob(json.dumps(manifest).encode(), "manifest.v1+json")
-        entry["annotations"] = {"io.containerd.image.name": PAUSE}
-        add("index.json", json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode())
-
-
-def digest(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    oci.archive(path, PAUSE, {"bin/busybox": "/bin/busybox"}, ["/bin/busybox", "sleep", "1000000"])
 
 
 def write_conflist(conflist):
@@ -99,8 +70,11 @@ class Containerd:
         self.messages = cri_messages()
         self.start()
         pause_image(HOME / "pause.tar")
-        run("ctr", "--address", ADDRESS, "--namespace", "k8s.io", "images", "import", "--snapshotter", "native",
-            HOME / "pause.tar")
+        self.import_image(HOME / "pause.tar")
+
+    @staticmethod
+    def import_image(archive):
+        run("ctr", "--address", ADDRESS, "--namespace", "k8s.io", "images", "import", "--snapshotter", "native", archive)
 
     def start(self):
         self.log = open(HOME / "log", "a", encoding="utf-8")
