@@ -180,7 +180,7 @@ class PageTest(unittest.TestCase):
             """const every = Object.fromEntries(kinds.map(({name}) => [name, [100, 1]]));
                const [namespace, ...names] = arguments;
                take({node: "n", version: "1", pods: names.map((pod) => ({namespace, pod, legs: {network: every, pod: every}})),
-                     idle: [], unmeasured: []}, 0, 1); arrange(); for (const pod of pods.values()) pod.draw(1);""",
+                     idle: [], unmeasured: []}, 0, 1); arrange(); for (const pod of pods.values()) pod.draw(1); fit();""",
             "n" * 63, *("p" * 253, "checkout-service-worker-7d9c5b8f4-x2x9k", "checkout-service-worker-7d9c5b8f4-hwq5n"))
         try:
             for width in (390, 800, 1000, 1200, 1400, 1920):

@@ -357,6 +357,17 @@ function hideEmptyColumns() {
   }
 }
 
+// Leaves out what does not fit beside names that can be told apart.
+const LEFT_OUT = ["", "heat", "pictures", "pictures some", "pictures most"];
+
+function fit() {
+  const page = document.documentElement;
+  for (const without of LEFT_OUT) {
+    element("pods").dataset.without = without;
+    if (page.scrollWidth <= page.clientWidth) return;
+  }
+}
+
 function take(answer, from, to) {
   learn(answer);
   element("node").textContent = `${answer.node}, ${answer.version}`;
@@ -408,6 +419,7 @@ async function refresh() {
     asked = now;
     if (!element("hold").checked) arrange();
     for (const pod of pods.values()) if (pod.inView) pod.draw(now);
+    fit();
     drawCharts([...pods.values()].find(({ name }) => name === chosen.pod), now);
     const what = pods.size === 1 ? "1 pod" : `${pods.size} pods`;
     say(pods.size ? `${what}, ${new Date().toLocaleTimeString()}` : "No samples yet", false);
@@ -436,6 +448,8 @@ element("filter").addEventListener("input", () => {
   choose("filter", element("filter").value);
   arrange();
 });
+
+addEventListener("resize", fit);
 
 if ([...element("window").options].some(({ value }) => value === chosen.window)) element("window").value = chosen.window;
 else chosen.window = element("window").value;
