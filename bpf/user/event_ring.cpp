@@ -71,6 +71,21 @@ std::uint64_t EventRing::produced() const
     return std::atomic_ref(word_at(producer_.get())).load(std::memory_order_acquire);
 }
 
+// By the reader that is furthest.
+std::uint64_t EventRing::consumed() const
+{
+    return std::atomic_ref(word_at(consumer_.get())).load();
+}
+
+// Or may be, or is about to be: a program moves its position before it writes an event, and on some
+// processors what it writes is seen before that (kernel/bpf/ringbuf.c). What the furthest reader has not
+// taken never is.
+bool EventRing::is_overwritten() const
+{
+    constexpr std::uint64_t being_written = 64 * record_size(sizeof(podrtt_event));
+    return position_ != consumed() && produced() - position_ >= size_ - being_written;
+}
+
 // Unless another reader is further.
 void EventRing::free_taken()
 {
@@ -83,7 +98,7 @@ void EventRing::free_taken()
 // To the oldest that is left. All records have the same size.
 void EventRing::skip_overwritten()
 {
-    const std::uint64_t oldest = std::atomic_ref(word_at(consumer_.get())).load();
+    const std::uint64_t oldest = consumed();
     lost_ += (oldest - position_) / record_size(sizeof(podrtt_event));
     position_ = oldest;
 }

@@ -36,6 +36,9 @@ public:
     std::uint64_t lost() const { return lost_; }
 
     // Readable as soon as there is one that nobody has taken.
+    // Whether something has been reported since the last event that was taken, or is being reported.
+    bool has_more() const { return position_ != produced(); }
+
     int fd() const { return fd_.get(); }
 
 private:
@@ -48,8 +51,8 @@ private:
     EventRing(Fd fd, Memory consumer, Memory producer, std::size_t page, std::size_t size);
 
     std::uint64_t produced() const;
-    // Or may be: a program writes a header first, and moves its position then (kernel/bpf/ringbuf.c).
-    bool is_overwritten() const { return produced() - position_ >= size_; }
+    std::uint64_t consumed() const;
+    bool is_overwritten() const;
     void free_taken();
     void skip_overwritten();
 

@@ -141,6 +141,25 @@ Result<void> stop_reporting(Maps &maps, const Fd &readers)
     return is_last_to_share(readers) ? maps.settings.update(setting, 0) : Result<void>();
 }
 
+// True if the process is to end. Where others read, too, one of them may take what would have woken this
+// one out of the ring before this one has looked: so it looks now and then by itself.
+Result<bool> wait_for_events(const EventRing &events, const Fd &termination, std::chrono::milliseconds wait)
+{
+    constexpr std::chrono::milliseconds look_again{20};
+    const auto until = Clock::now() + wait;
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+        std::array<pollfd, 2> ready = {{{events.fd(), POLLIN, 0}, {termination.get(), POLLIN, 0}}};
+        const auto pause = std::clamp(left, std::chrono::milliseconds(0), look_again);
+        if (poll(ready.data(), ready.size(), static_cast<int>(pause.count())) < 0 && errno != EINTR)
+            return failure("wait for", "events", errno);
+        if (ready[1].revents != 0)
+            return true;
+        if (ready[0].revents != 0 || events.has_more() || left.count() <= 0)
+            return false;
+    }
+}
+
 } // namespace
 
 bool EventFilter::admits(const ShownEvent &shown) const
@@ -186,12 +205,12 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &te
             wait = std::clamp(left, std::chrono::milliseconds(0), renewal);
             ended = left.count() <= 0;
         }
-        std::array<pollfd, 2> ready = {{{events->fd(), POLLIN, 0}, {termination.get(), POLLIN, 0}}};
-        if (poll(ready.data(), ready.size(), ended ? 0 : static_cast<int>(wait.count())) < 0 &&
-            errno != EINTR)
-            return failure("wait for", "events", errno);
+        auto terminated =
+            wait_for_events(*events, termination, ended ? std::chrono::milliseconds(0) : wait);
+        if (!terminated)
+            return std::unexpected(terminated.error());
         printer.forget(Clock::now()); // it may have been stopped for long
-        ended |= ready[1].revents != 0;
+        ended |= *terminated;
         if (ended) // what was reported is printed
             if (auto stopped = stop_reporting(*maps, *readers); !stopped)
                 return stopped;
