@@ -50,8 +50,9 @@ static __noinline void report(struct context *context, enum podrtt_leg leg, enum
     bpf_ringbuf_submit(event, 0);
 }
 
-/* That a packet has opened or closed the connection; `leg` is what its receiver's data measures. Not
- * static, so that the verifier looks at it once, and not for each way that leads here. */
+/* That a packet has opened the connection, or has closed it, if it had opened; `leg` is what its receiver's
+ * data measures. Not static, so that the verifier looks at it once, and not for each way that leads here.
+ */
 __noinline int report_connection(struct packet *packet, struct podrtt_flow *flow, __u32 leg, __u32 kind)
 {
     if (!packet || !flow)
@@ -60,7 +61,7 @@ __noinline int report_connection(struct packet *packet, struct podrtt_flow *flow
     enum podrtt_reason opened_by = packet->flags & TCP_SYN ? PODRTT_REASON_SYN_ACK : PODRTT_REASON_FIRST;
     enum podrtt_reason closed_by = packet->flags & TCP_RST ? PODRTT_REASON_RST : PODRTT_REASON_FIN;
 
-    if (events_are_read(&context.clock))
+    if (flow->counted & PODRTT_COUNTED_MATCHED && events_are_read(&context.clock))
         report(&context, leg ? PODRTT_LEG_POD : PODRTT_LEG_NETWORK, kind,
                kind == PODRTT_KIND_OPENED ? opened_by : closed_by);
     return 0;

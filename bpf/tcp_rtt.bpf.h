@@ -536,7 +536,8 @@ static __always_inline bool process_segment(struct __sk_buff *skb, struct packet
             return false;
         if (is_connecting(&flow->side[other_leg(own)]))
             count_connect(packet->key.pod, other_leg(own), PODRTT_CONNECT_REFUSED);
-        report_connection(packet, flow, other_leg(own), PODRTT_KIND_CLOSED);
+        if (!(side->flags & PODRTT_FIN))
+            report_connection(packet, flow, other_leg(own), PODRTT_KIND_CLOSED);
         flush_floors(flow, packet->key.pod);
         return true;
     }

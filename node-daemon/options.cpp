@@ -239,6 +239,15 @@ void add_event_options(CLI::App &command, StreamOptions &options, EventWords &wo
         ->check(CLI::Range(1, 65535));
     add_duration(command, "--slower-than", filter.slower_than, "Only times longer than this", 0ns,
                  std::chrono::nanoseconds(64s), std::chrono::nanoseconds(0ns));
+    // Of what could never come there is nothing to wait for.
+    command.callback([&] {
+        const bool of_connections_alone = words.kinds == std::vector<std::string>{connections};
+        if (of_connections_alone &&
+            (filter.leg || filter.slower_than.count() > 0 || options.format == EventFormat::ppviz))
+            throw CLI::ValidationError("--kind flow",
+                                       "connections that open and close have no leg and no time, and "
+                                       "no form in ppviz");
+    });
     command.add_option("--count", options.count, "End after so many lines");
     add_duration(command, "--duration", options.duration, "End after so long", 0s, week, 1s);
     command.add_option("--rate", options.rate, "Lines a second at most; says how many were left out");

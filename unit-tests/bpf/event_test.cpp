@@ -156,6 +156,42 @@ TEST_F(Events, TellOfAConnectionThatIsMetLater)
     expect_event(events[0], PODRTT_KIND_OPENED, PODRTT_LEG_NETWORK, PODRTT_REASON_FIRST);
 }
 
+// ePPing tells of no connection that has not opened.
+TEST_F(Events, SayNothingOfARefusedConnection)
+{
+    traffic_.report_until(~0ull);
+    traffic_.pass(100 * ms, {.way = Way::from_pod, .flags = SYN, .seq = 999});
+    traffic_.pass(101 * ms, {.way = Way::to_pod, .flags = RST | ACK, .seq = 0, .ack = 1000});
+    EXPECT_EQ(traffic_.connects(PODRTT_LEG_NETWORK)[PODRTT_CONNECT_REFUSED], 1u);
+    EXPECT_TRUE(traffic_.connection_events().empty());
+}
+
+TEST_F(Events, TellOfAnEndOnce)
+{
+    traffic_.report_until(~0ull);
+    connect(100 * ms);
+    traffic_.pass(200 * ms, {.way = Way::from_pod, .flags = FIN | ACK, .seq = 1100, .ack = 5500});
+    traffic_.pass(201 * ms, {.way = Way::from_pod, .flags = RST, .seq = 1101});
+    EXPECT_EQ(traffic_.connection_events().size(), 2u);
+}
+
+// As when the programs are moved to where both directions pass.
+TEST_F(Events, TellOnceOfAConnectionThatWasSeenInOneDirectionFirst)
+{
+    traffic_.report_until(~0ull);
+    traffic_.pass(100 * ms, {.way = Way::from_pod, .flags = SYN, .seq = 999});
+    traffic_.pass(101 * ms,
+                  {.way = Way::from_pod, .flags = ACK | PSH, .seq = 1000, .ack = 5000, .length = 100});
+    EXPECT_TRUE(traffic_.connection_events().empty());
+    traffic_.pass(120 * ms, {.way = Way::to_pod, .seq = 5000, .ack = 1100});
+    traffic_.pass(130 * ms,
+                  {.way = Way::from_pod, .flags = ACK | PSH, .seq = 1100, .ack = 5000, .length = 100});
+    traffic_.pass(140 * ms, {.way = Way::to_pod, .seq = 5000, .ack = 1200});
+    const auto events = traffic_.connection_events();
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].kind, PODRTT_KIND_OPENED);
+}
+
 class SeveralReaders : public Events
 {
 protected:
