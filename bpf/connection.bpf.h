@@ -19,13 +19,14 @@ static __always_inline void count_flow(struct context *context, enum podrtt_leg 
                                        enum podrtt_matching matching)
 {
     struct podrtt_flow *flow = context->flow;
-    __u8 as = matching == PODRTT_MATCHING_NONE ? PODRTT_COUNTED_ONE_WAY : PODRTT_COUNTED_MATCHED;
+    __u8 as = matching >= PODRTT_MATCHING_NONE ? PODRTT_COUNTED_ONE_WAY : PODRTT_COUNTED_MATCHED;
 
     if (flow->counted & as)
         return;
     flow->counted |= as;
     add_count(context->packet->key.pod, 0, PODRTT_COUNT_CONNECTIONS + matching);
-    report_connection(context->packet, flow, leg, PODRTT_KIND_OPENED);
+    if (as == PODRTT_COUNTED_MATCHED)
+        report_connection(context->packet, flow, leg, PODRTT_KIND_OPENED);
 }
 
 /* A connection of which both ends have been seen, by a packet that acknowledges data of `leg`. */
@@ -45,10 +46,11 @@ static __noinline void count_matched(struct context *context, enum podrtt_leg le
 static __noinline void note_one_way(struct context *context, enum podrtt_leg unseen)
 {
     const struct podrtt_side *own = &context->flow->side[other_leg(unseen)];
+    const __u8 *address = context->packet->key.peer_address;
 
     if (unseen == PODRTT_LEG_POD && has_sent_syn(own) && !(context->packet->flags & TCP_SYN) &&
         !context->flow->side[unseen].sent)
-        count_flow(context, unseen, PODRTT_MATCHING_NONE);
+        count_flow(context, unseen, PODRTT_MATCHING_NONE + (address[15] ^ address[14]) % PODRTT_PEER_PARTS);
 }
 
 #endif

@@ -208,11 +208,15 @@ enum podrtt_count {
 };
 
 /* How the answers of a connection's peers are recognised. */
+/* Into so many parts the peers are divided by their addresses: what is seen with one of them alone may be
+ * his doing. */
+#define PODRTT_PEER_PARTS 4
+
 enum podrtt_matching {
     PODRTT_MATCHING_TIMESTAMPS,
     PODRTT_MATCHING_SEQUENCE, /* without timestamps */
-    PODRTT_MATCHING_NONE,     /* the packets of one direction pass unseen */
-    PODRTT_MATCHINGS,
+    PODRTT_MATCHING_NONE,     /* the packets of one direction pass unseen; + the part of the peers */
+    PODRTT_MATCHINGS = PODRTT_MATCHING_NONE + PODRTT_PEER_PARTS,
 };
 
 /* What becomes of a connection that one end begins. */

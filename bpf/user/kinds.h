@@ -64,12 +64,12 @@ struct Word {
     const char *name;
 };
 
+// The last is that of all parts of the peers.
 inline constexpr Word<podrtt_matching> matchings[] = {
     {PODRTT_MATCHING_TIMESTAMPS, "timestamps"},
     {PODRTT_MATCHING_SEQUENCE, "sequence"},
     {PODRTT_MATCHING_NONE, "none"},
 };
-static_assert(std::size(matchings) == PODRTT_MATCHINGS);
 
 // What is counted beside times, of each pod and namespace, by leg. Bucket first + n counts what values[n]
 // names; the last name is that of the others of its buckets, too.

@@ -16,6 +16,7 @@ from node import BIN, PINS, Chain, Daemon, Pod, in_netns, near_server, requests,
 
 PORT = 8080
 KERNEL = tuple(int(number) for number in re.findall(r"\d+", platform.release())[:2])
+OTHER = "10.200.0.3"  # of NEAR, too
 REROUTE = pathlib.Path("/sys/fs/bpf/reroute")
 
 
@@ -23,6 +24,7 @@ def setUpModule():
     node.prepare()
     global NEAR
     NEAR = near_server(PORT)
+    run(*in_netns(NEAR.name, "ip", "address", "add", f"{OTHER}/24", "dev", "eth0"))
     run("bpftool", "prog", "loadall", BIN.parent / "e2e/reroute.bpf.o", REROUTE, "pinmaps", f"{REROUTE}_maps")
 
 
@@ -111,23 +113,28 @@ class AttachTest(unittest.TestCase):
         attach_bpf("to_pod_directly", NEAR.device, "ingress")
         self.addCleanup(run, "tc", "qdisc", "delete", "dev", NEAR.device, "clsact")
 
+    def connect_until(self, pod, *reason):
+        """With two peers again and again, as it takes some seconds to be believed."""
+        def connected():
+            requests(pod, NEAR.v4, PORT)
+            requests(pod, OTHER, PORT)
+            return self.reason(pod) == reason
+        wait_until(connected, f"the state is {reason}", 60)
+
     def test_packets_past_the_host_veth_are_measured_inside(self):
         self.start()
         pod = Pod(Chain(), "attach", "past").create()
         self.redirect(pod)
-        requests(pod, NEAR.v4, PORT, 5)
-        wait_until(lambda: self.reason(pod) == ("pod", "1"), "the pod is measured from inside")
-        self.assertEqual(samples(pod, "network", "handshake"), 0)
+        self.connect_until(pod, "pod", "1")
         self.assert_measured(pod)
-        self.assertRegex(self.daemon.metrics(), 'podrtt_pod_flows_total{.*pod="past",matching="none"} 5\n')
+        self.assertRegex(self.daemon.metrics(), 'podrtt_pod_flows_total{.*pod="past",matching="none"} [1-9]')
         pod.delete()
 
     def test_packets_past_the_host_veth_are_reported_when_it_is_forced(self):
         self.start("--attach", "clsact")
         pod = Pod(Chain(), "attach", "blind").create()
         self.redirect(pod)
-        requests(pod, NEAR.v4, PORT, 5)
-        wait_until(lambda: self.reason(pod) == ("one_direction", "0"), "the reason is reported")
+        self.connect_until(pod, "one_direction", "0")
         pod.delete()
 
     def test_tags_inside_and_outside_of_the_packet(self):

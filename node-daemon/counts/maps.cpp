@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <optional>
 
 namespace podrtt
@@ -66,6 +67,16 @@ Result<ConnectionCounts> Maps::connections_of(std::uint32_t pod) const
     if (!counts)
         return std::unexpected(counts.error());
     return *counts ? connection_counts(**counts) : ConnectionCounts{};
+}
+
+std::uint64_t both_directions(const ConnectionCounts &connections)
+{
+    return connections[PODRTT_MATCHING_TIMESTAMPS] + connections[PODRTT_MATCHING_SEQUENCE];
+}
+
+std::uint64_t one_direction(const ConnectionCounts &connections)
+{
+    return std::accumulate(&connections[PODRTT_MATCHING_NONE], connections.end(), std::uint64_t{0});
 }
 
 ConnectionCounts connection_counts(const podrtt_histogram &counts)

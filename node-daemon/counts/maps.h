@@ -23,6 +23,10 @@ using PeerName = std::array<char, PODRTT_PEER_NAME_SIZE>; // ends with a NUL; em
 // A pod's connections by enum podrtt_matching.
 using ConnectionCounts = std::array<std::uint64_t, PODRTT_MATCHINGS>;
 
+// Of which the packets of both directions were seen, or of one.
+std::uint64_t both_directions(const ConnectionCounts &connections);
+std::uint64_t one_direction(const ConnectionCounts &connections);
+
 // The maps that the daemon works on. Thread-safe, as each of them is.
 struct Maps {
     Pods pods;

@@ -118,7 +118,8 @@ MetricFamily pod_flows(const Snapshot &snapshot)
         for (const auto &[matching, matching_name] : matchings) {
             ClientMetric metric;
             metric.label = {{"namespace", name.first}, {"pod", name.second}, {"matching", matching_name}};
-            metric.counter.value = static_cast<double>(connections[matching]);
+            metric.counter.value = static_cast<double>(
+                matching == PODRTT_MATCHING_NONE ? one_direction(connections) : connections[matching]);
             family.metric.push_back(std::move(metric));
         }
     }

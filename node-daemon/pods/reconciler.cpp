@@ -28,9 +28,15 @@ constexpr std::chrono::minutes full_sweep_interval{5};
 // After the veth's end, until no program can be running for the pod any more.
 constexpr std::chrono::seconds settling_time{1};
 
-// Connections in a row of which only one direction was seen, before that is believed. One
-// may have been under way when the programs were attached.
-constexpr std::uint64_t enough_one_way = 3;
+// Connections in a row of which only one direction was seen, and for how long, before that is believed. One
+// may have been under way when the programs were attached, and a peer may answer so that only the pod
+// understands it, such as by fragments: of peers that may be a single one it takes more.
+struct Evidence {
+    std::uint64_t connections;
+    std::chrono::seconds lasting;
+};
+constexpr Evidence of_several_peers{3, std::chrono::seconds(10)};
+constexpr Evidence of_one_peer{30, std::chrono::minutes(5)};
 
 // How a pod is attached that is.
 podrtt_attach form_on(const attach::InterfaceView &view, const podrtt_pod &pod)
@@ -192,7 +198,7 @@ bool Reconciler::look_at(std::uint32_t id, const podrtt_pod &pod, PodState &stat
         if (!leave_alone(*view, id, pod, state, now))
             attach_programs(*view, id, pod, state);
     }
-    watch_directions(id, pod, state);
+    watch_directions(id, pod, state, now);
     return true;
 }
 
@@ -285,29 +291,52 @@ Result<podrtt_attach> Reconciler::move_inside(std::uint32_t id, const podrtt_pod
 }
 
 // Where another program sends packets around the host veth (bpf_redirect_peer), connections
+namespace
+{
+
+bool is_evidence(const ConnectionCounts &before, const ConnectionCounts &now,
+                 std::chrono::nanoseconds lasting)
+{
+    unsigned parts = 0;
+    for (unsigned matching = PODRTT_MATCHING_NONE; matching < PODRTT_MATCHINGS; matching++)
+        parts += now[matching] != before[matching];
+    const Evidence &enough = parts > 1 ? of_several_peers : of_one_peer;
+    return one_direction(now) - one_direction(before) >= enough.connections && lasting >= enough.lasting;
+}
+
+} // namespace
+
 // are seen whose answers are not.
-void Reconciler::watch_directions(std::uint32_t id, const podrtt_pod &pod, PodState &state)
+void Reconciler::watch_directions(std::uint32_t id, const podrtt_pod &pod, PodState &state,
+                                  Clock::time_point now)
 {
     auto counts = maps_.connections_of(id);
     if (!counts)
         return;
-    const ConnectionCounts &now = *counts;
     // What was counted at the host veth says nothing about the inside.
-    auto &before = state.both_directions;
+    auto &before = state.connections;
     if (!before)
-        before = pod.attach == PODRTT_ATTACH_POD ? now : ConnectionCounts{};
-    if (now[PODRTT_MATCHING_TIMESTAMPS] != (*before)[PODRTT_MATCHING_TIMESTAMPS] ||
-        now[PODRTT_MATCHING_SEQUENCE] != (*before)[PODRTT_MATCHING_SEQUENCE]) {
-        before = now;
+        before = pod.attach == PODRTT_ATTACH_POD ? *counts : ConnectionCounts{};
+    if (both_directions(*counts) != both_directions(*before)) {
+        before = *counts;
+        state.one_direction.reset();
         if (state.attach.problem == AttachProblem::one_direction) { // no longer
             state.attach = {};
             state.due = true;
         }
         return;
     }
-    if (now[PODRTT_MATCHING_NONE] - (*before)[PODRTT_MATCHING_NONE] < enough_one_way)
+    const std::uint64_t connections = one_direction(*counts);
+    if (connections == one_direction(*before))
         return;
-    before = now;
+    if (!state.one_direction)
+        state.one_direction = {connections, now, now};
+    else if (state.one_direction->connections != connections)
+        state.one_direction = {connections, state.one_direction->first, now};
+    if (!is_evidence(*before, *counts, state.one_direction->last - state.one_direction->first))
+        return;
+    before = *counts;
+    state.one_direction.reset();
     if (state.attach.problem == AttachProblem::one_direction)
         return; // it is known
 

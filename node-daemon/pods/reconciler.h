@@ -57,6 +57,11 @@ public:
 private:
     using Records = std::vector<std::pair<std::uint32_t, podrtt_pod>>;
 
+    struct OneDirection {
+        std::uint64_t connections; // when it was seen last
+        Clock::time_point first, last;
+    };
+
     // What is known of a pod beside its record. Starts again when the record is another's.
     struct PodState {
         std::uint64_t created = 0; // as in the record
@@ -67,8 +72,10 @@ private:
         bool failing = false;      // the programs could not be attached, or not be replaced
         AttachState attach;
         Backoff backoff; // from whoever undoes the attachment
-        // Counts of connections when packets of both directions were seen last.
-        std::optional<ConnectionCounts> both_directions;
+        // Counts of connections when packets of both directions were seen last, and what was seen of one
+        // since.
+        std::optional<ConnectionCounts> connections;
+        std::optional<OneDirection> one_direction;
 
         std::optional<Clock::time_point> gone_since;
         bool swept = false; // its flows have been taken out of the table
@@ -88,10 +95,11 @@ private:
     Result<podrtt_attach> move_inside(std::uint32_t id, const podrtt_pod &pod);
     bool leave_alone(const attach::InterfaceView &view, std::uint32_t id, const podrtt_pod &pod,
                      PodState &state, Clock::time_point now);
-    void watch_directions(std::uint32_t id, const podrtt_pod &pod, PodState &state);
+    void watch_directions(std::uint32_t id, const podrtt_pod &pod, PodState &state, Clock::time_point now);
     void note_gone(std::uint32_t id, const podrtt_pod &pod, PodState &state, Clock::time_point now);
     void sweep(const Records &gone);
-    void collect(const Records &gone, const std::set<PodName> &living, Clock::time_point now);
+    void collect(const Records &gone, const std::map<PodName, std::uint32_t> &living,
+                 Clock::time_point now);
     bool is_crowded() const;
     void merge_into_others(std::uint32_t id, const podrtt_pod &pod);
     void merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod);

@@ -37,7 +37,7 @@ PodStatus pod_status(const podrtt_pod &pod, const Snapshot &snapshot, Result<att
         status.reason = "podrtt's programs are not on it";
     const auto connections = snapshot.connections.find({pod.name_space, shown_name(pod)});
     status.one_way = connections != snapshot.connections.end() && pod.attach != PODRTT_ATTACH_POD &&
-                     connections->second[PODRTT_MATCHING_NONE] > 0;
+                     one_direction(connections->second) > both_directions(connections->second);
     return status;
 }
 

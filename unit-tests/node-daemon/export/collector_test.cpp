@@ -181,12 +181,13 @@ TEST_F(Metrics, CountConnectionsByMatching)
     podrtt_histogram counts = {};
     counts.bucket[PODRTT_MATCHING_TIMESTAMPS] = 5;
     counts.bucket[PODRTT_MATCHING_NONE] = 2;
+    counts.bucket[PODRTT_MATCHING_NONE + PODRTT_PEER_PARTS - 1] = 1;
     ASSERT_TRUE(maps_->pods.update(5, pod("shop", "web-0")));
     ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_COUNTS), counts));
     const std::string series = "podrtt_pod_flows_total{namespace=\"shop\",pod=\"web-0\",matching=\"";
     EXPECT_THAT(text(), HasSubstr(series + "timestamps\"} 5\n"));
     EXPECT_THAT(text(), HasSubstr(series + "sequence\"} 0\n"));
-    EXPECT_THAT(text(), HasSubstr(series + "none\"} 2\n"));
+    EXPECT_THAT(text(), HasSubstr(series + "none\"} 3\n"));
     EXPECT_THAT(text(), Not(HasSubstr("_bucket")));
 }
 

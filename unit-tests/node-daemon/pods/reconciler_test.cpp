@@ -532,14 +532,24 @@ protected:
         shell("ip link set veth_b netns pod");
     }
 
-    // As the programs count them.
-    void count(std::uint32_t id, std::uint64_t seen, std::uint64_t one_way)
+    // As the programs count them; of one direction by the parts of the peers.
+    void count(std::uint32_t id, std::uint64_t seen, std::initializer_list<std::uint64_t> one_way)
     {
         podrtt_histogram counts = {};
         counts.bucket[PODRTT_MATCHING_TIMESTAMPS] = seen;
-        counts.bucket[PODRTT_MATCHING_NONE] = one_way;
+        std::ranges::copy(one_way, &counts.bucket[PODRTT_MATCHING_NONE]);
         EXPECT_TRUE(maps_->histograms.update(key(id, PODRTT_LEG_NETWORK, PODRTT_KIND_COUNTS), counts));
     }
+    // With several peers, for as long as it takes: from a second after the start to eleven after it.
+    void see_one_direction(std::uint32_t id)
+    {
+        count(id, 0, {1, 1});
+        reconciler_.reconcile(start_ + 1s);
+        EXPECT_NE(states_.all().at(id), one_direction_);
+        count(id, 0, {2, 1});
+        reconciler_.reconcile(start_ + 11s);
+    }
+
 
     // A pod whose host veth shows one direction only.
     std::uint32_t record_one_way(const std::string &netns, const std::string &ifname = "veth_b")
@@ -564,8 +574,7 @@ TEST_F(OneWay, PodIsMeasuredFromInside)
     ASSERT_TRUE(maps_->histograms.update(key(id), samples(3)));
     reconciler_.reconcile(start_);
     ASSERT_TRUE(attached());
-    count(id, 0, 3);
-    reconciler_.reconcile(start_ + 1s);
+    see_one_direction(id);
     EXPECT_FALSE(attached());
     const AttachStates::ById expected = {{id, inside_}};
     EXPECT_EQ(states_.all(), expected);
@@ -594,8 +603,7 @@ TEST_F(OneWay, MoveThatFailsHalfwayLeavesNothingInside)
     shell("ip netns exec pod tc filter add dev veth_b ingress pref 1 protocol ip bpf bytecode '1,6 0 0 0'");
     const auto id = record_one_way("/run/netns/pod");
     reconciler_.reconcile(start_);
-    count(id, 0, 3);
-    reconciler_.reconcile(start_ + 1s);
+    see_one_direction(id);
     EXPECT_EQ(states_.all(), (AttachStates::ById{{id, one_direction_}}));
     EXPECT_TRUE(attached());
     EXPECT_TRUE(filters_inside(Hook::egress).empty());
@@ -612,8 +620,7 @@ TEST_F(OneWay, NetworkNamespaceOfSomebodyElseIsLeftAlone)
     std::fill(std::begin(moved.ifname), std::end(moved.ifname), '\0');
     std::string("other").copy(moved.ifname, sizeof(moved.ifname) - 1);
     ASSERT_TRUE(maps_->pods.update(id, moved));
-    count(id, 0, 3);
-    reconciler_.reconcile(start_ + 1s);
+    see_one_direction(id);
     EXPECT_EQ(states_.all(), (AttachStates::ById{{id, one_direction_}}));
     EXPECT_TRUE(attached());
     shell("ip netns exec pod tc filter show dev other ingress | grep -q podrtt && exit 1 || exit 0");
@@ -638,14 +645,13 @@ TEST_F(OneWay, PodThatCannotBeEnteredIsReported)
 {
     const auto id = record_one_way("/nonexistent/pod");
     reconciler_.reconcile(start_);
-    count(id, 0, 3);
-    reconciler_.reconcile(start_ + 1s);
+    see_one_direction(id);
     EXPECT_EQ(states_.all().at(id), one_direction_);
     EXPECT_TRUE(attached());
     reconciler_.reconcile(start_ + 40s);
     EXPECT_EQ(states_.all().at(id), one_direction_);
 
-    count(id, 1, 3); // both directions again
+    count(id, 1, {2, 1}); // both directions again
     reconciler_.reconcile(start_ + 41s);
     reconciler_.reconcile(start_ + 42s);
     EXPECT_EQ(states_.all().at(id), by_clsact_);
@@ -654,15 +660,46 @@ TEST_F(OneWay, PodThatCannotBeEnteredIsReported)
 TEST_F(OneWay, FewConnectionsOrThoseBetweenOthersMeanNothing)
 {
     const auto id = record_one_way("/run/netns/pod");
-    count(id, 0, 2);
+    count(id, 0, {1, 0});
     reconciler_.reconcile(start_);
-    count(id, 1, 4);
-    reconciler_.reconcile(start_ + 1s);
-    count(id, 2, 9);
-    reconciler_.reconcile(start_ + 2s);
+    count(id, 0, {1, 1});
+    reconciler_.reconcile(start_ + 20s);
+    count(id, 1, {2, 2});
+    reconciler_.reconcile(start_ + 21s);
+    count(id, 1, {3, 3});
+    reconciler_.reconcile(start_ + 22s);
+    count(id, 2, {9, 9});
+    reconciler_.reconcile(start_ + 40s);
     EXPECT_EQ(states_.all().at(id), by_clsact_);
     EXPECT_TRUE(attached());
 }
+
+// It may be all that a hostile peer can do at a time.
+TEST_F(OneWay, ManyAtOnceMeanNothing)
+{
+    const auto id = record_one_way("/run/netns/pod");
+    reconciler_.reconcile(start_);
+    count(id, 0, {100, 100, 100, 100});
+    reconciler_.reconcile(start_ + 1s);
+    reconciler_.reconcile(start_ + 1h);
+    EXPECT_EQ(states_.all().at(id), by_clsact_);
+    EXPECT_TRUE(attached());
+}
+TEST_F(OneWay, OnePeerAloneHasToBeSeenForLong)
+{
+    const auto id = record_one_way("/run/netns/pod");
+    reconciler_.reconcile(start_);
+    count(id, 0, {0, 1});
+    reconciler_.reconcile(start_ + 1s);
+    count(id, 0, {0, 100});
+    reconciler_.reconcile(start_ + 299s);
+    EXPECT_TRUE(attached());
+    count(id, 0, {0, 101});
+    reconciler_.reconcile(start_ + 301s);
+    EXPECT_FALSE(attached());
+    EXPECT_EQ(states_.all().at(id), inside_);
+}
+
 
 } // namespace
 } // namespace podrtt
