@@ -91,7 +91,7 @@
 #define PODRTT_POD_UID_SIZE 64       /* a UUID; for static pods a hash */
 #define PODRTT_CONTAINER_ID_SIZE 128 /* containerd, CRI-O, podman: 64 hexadecimal digits */
 #define PODRTT_IFNAME_SIZE 16        /* IFNAMSIZ */
-#define PODRTT_NETNS_SIZE 256        /* /var/run/netns/cni-… */
+#define PODRTT_NETNS_SIZE 248        /* /var/run/netns/cni-… */
 #define PODRTT_NETWORK_SIZE 64       /* "name" of the conflist */
 
 /* Where the number of pods in the metrics is limited: whether one has series of its own. Once
@@ -122,6 +122,7 @@ struct podrtt_pod {
     char ifname[PODRTT_IFNAME_SIZE];             /* inside the pod (CNI_IFNAME) */
     char host_ifname[PODRTT_IFNAME_SIZE];        /* for display; never a key */
     char netns[PODRTT_NETNS_SIZE];               /* a path (CNI_NETNS); empty if it is longer */
+    __u64 since;                       /* when the oldest was created whose samples it has; 0: itself */
     char network[PODRTT_NETWORK_SIZE]; /* whose conflist the plugin was called from; empty if longer */
     __u64 netns_cookie;                /* of the network namespace (SO_NETNS_COOKIE); 0: not known */
     __u64 created;                     /* CLOCK_REALTIME, nanoseconds */
@@ -207,11 +208,11 @@ enum podrtt_count {
     PODRTT_COUNT_DNS_ANSWERS = 32, /* + RCODE (RFC 1035, 4.1.1), 0 to 15 */
 };
 
-/* How the answers of a connection's peers are recognised. */
 /* Into so many parts the peers are divided by their addresses: what is seen with one of them alone may be
  * his doing. */
 #define PODRTT_PEER_PARTS 4
 
+/* How the answers of a connection's peers are recognised. */
 enum podrtt_matching {
     PODRTT_MATCHING_TIMESTAMPS,
     PODRTT_MATCHING_SEQUENCE, /* without timestamps */
@@ -251,6 +252,9 @@ struct podrtt_histogram {
     __u64 bucket[PODRTT_BUCKETS];
 };
 PODRTT_ASSERT_SIZE(struct podrtt_histogram, 1680);
+
+/* A bit of a histogram's words: what the journal adds is in it. No count comes near it. */
+#define PODRTT_ADDED (1ull << 63)
 
 /*
  * `histograms` is an array of places. A key is in one of the PODRTT_HISTOGRAM_TRIES places that
@@ -351,7 +355,7 @@ PODRTT_ASSERT_SIZE(struct podrtt_total_key, 68);
 enum podrtt_move {
     PODRTT_MOVE_NONE,
     PODRTT_MOVE_TO_TOTAL, /* into the total of the pod's namespace */
-    PODRTT_MOVE_TO_POD,   /* into a pod of the same name that is gone, too */
+    PODRTT_MOVE_TO_POD,   /* into a pod of the same name, for which programs may be counting */
     /* The same, from the map that another layout has pinned. */
     PODRTT_MOVE_LAYOUT_POD,
     PODRTT_MOVE_LAYOUT_TOTAL,
@@ -360,8 +364,9 @@ enum podrtt_move {
 
 /*
  * A deleted pod's histogram is moved in steps that a crash may separate. The journal
- * holds the outcome before the first of them, so that the next start can repeat the
- * steps and no sample is lost or counted twice.
+ * holds what is to be written before the first of them, so that the next start can repeat the
+ * steps and no sample is lost or counted twice: of a total, the outcome; for a pod, what is
+ * added to its counts, each with PODRTT_ADDED in the same step, which says that it is done.
  */
 struct podrtt_journal {
     __u32 move;                         /* enum podrtt_move */
@@ -370,8 +375,8 @@ struct podrtt_journal {
     struct podrtt_histogram_key from;
     struct podrtt_histogram_key to_pod; /* one of these two is to become … */
     struct podrtt_total_key to_total;
-    __u32 pad;
-    struct podrtt_histogram result; /* … this */
+    __u32 is_added;                 /* for a pod: nothing is left to do but to remove PODRTT_ADDED */
+    struct podrtt_histogram result; /* … this, or have it added */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_journal, 1848);
 

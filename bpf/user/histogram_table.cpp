@@ -28,10 +28,19 @@ void store(__u64 &word, __u64 value)
 podrtt_histogram load(podrtt_histogram &counts)
 {
     podrtt_histogram histogram;
-    histogram.sum = load(counts.sum);
+    histogram.sum = load(counts.sum) & ~PODRTT_ADDED;
     for (std::uint32_t i = 0; i < PODRTT_BUCKETS; i++)
-        histogram.bucket[i] = load(counts.bucket[i]);
+        histogram.bucket[i] = load(counts.bucket[i]) & ~PODRTT_ADDED;
     return histogram;
+}
+
+// The words that are counted in: the sum, and the buckets behind it.
+constexpr std::uint32_t words = 1 + PODRTT_BUCKETS;
+
+template <typename Counts>
+auto &word_of(Counts &counts, std::uint32_t i)
+{
+    return i == 0 ? counts.sum : counts.bucket[i - 1];
 }
 
 void store(podrtt_histogram &counts, const podrtt_histogram &histogram)
@@ -92,18 +101,26 @@ std::optional<std::uint32_t> HistogramTable::claim(__u64 word)
     return std::nullopt;
 }
 
-podrtt_histogram HistogramTable::sum(const std::vector<std::uint32_t> &numbers) const
+std::optional<podrtt_histogram> HistogramTable::sum(__u64 word,
+                                                    std::span<const std::uint32_t> numbers) const
 {
-    podrtt_histogram sum = {};
-    for (std::uint32_t at : numbers)
-        add(sum, load(places_.values()[at].histogram));
+    std::optional<podrtt_histogram> sum;
+    for (std::uint32_t at : numbers) {
+        auto &place = places_.values()[at];
+        const podrtt_histogram counts = load(place.histogram);
+        if (load(place.key) != word)
+            continue; // it is another's by now
+        if (!sum)
+            sum.emplace();
+        add(*sum, counts);
+    }
     return sum;
 }
 
 Result<std::optional<podrtt_histogram>> HistogramTable::lookup(const podrtt_histogram_key &key) const
 {
-    const auto found = find(word_of(key));
-    return found.empty() ? std::nullopt : std::optional(sum(found));
+    const __u64 word = word_of(key);
+    return sum(word, find(word));
 }
 
 Result<void> HistogramTable::update(const podrtt_histogram_key &key, const podrtt_histogram &histogram,
@@ -121,6 +138,36 @@ Result<void> HistogramTable::update(const podrtt_histogram_key &key, const podrt
     for (std::uint32_t at : found)
         store(places_.values()[at].histogram, at == found.front() ? histogram : podrtt_histogram{});
     return {};
+}
+
+Result<void> HistogramTable::reserve(const podrtt_histogram_key &key)
+{
+    const __u64 word = word_of(key);
+    if (find(word).empty() && !claim(word))
+        return std::unexpected(Error{"write map", name_, E2BIG, "the map is full"});
+    return {};
+}
+
+void HistogramTable::add_once(const podrtt_histogram_key &key, const podrtt_histogram &more)
+{
+    const auto found = find(word_of(key));
+    const auto is_added = [&](std::uint32_t i) {
+        return std::ranges::any_of(found, [&](std::uint32_t at) {
+            return load(word_of(places_.values()[at].histogram, i)) & PODRTT_ADDED;
+        });
+    };
+    for (std::uint32_t i = 0; i < words && !found.empty(); i++)
+        if (const __u64 count = word_of(more, i); count && !is_added(i))
+            std::atomic_ref(word_of(places_.values()[found.front()].histogram, i))
+                .fetch_add(count | PODRTT_ADDED);
+}
+
+void HistogramTable::settle(const podrtt_histogram_key &key)
+{
+    for (const std::uint32_t at : find(word_of(key)))
+        for (std::uint32_t i = 0; i < words; i++)
+            if (auto &word = word_of(places_.values()[at].histogram, i); load(word) & PODRTT_ADDED)
+                std::atomic_ref(word).fetch_and(~PODRTT_ADDED);
 }
 
 bool HistogramTable::count(const podrtt_histogram_key &key, std::uint32_t bucket, std::uint64_t ns)
@@ -152,12 +199,14 @@ Result<void> HistogramTable::for_each(
         if (const __u64 word = load(places_.values()[at].key))
             taken.emplace_back(word, at);
     std::ranges::sort(taken);
+    std::vector<std::uint32_t> numbers;
     for (auto place = taken.begin(); place != taken.end();) {
         const __u64 word = place->first;
-        podrtt_histogram histogram = {};
+        numbers.clear();
         for (; place != taken.end() && place->first == word; ++place)
-            add(histogram, load(places_.values()[place->second].histogram));
-        each(std::bit_cast<podrtt_histogram_key>(word), histogram);
+            numbers.push_back(place->second);
+        if (const auto histogram = sum(word, numbers))
+            each(std::bit_cast<podrtt_histogram_key>(word), *histogram);
     }
     return {};
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,14 @@ public:
     Result<void> update(const podrtt_histogram_key &key, const podrtt_histogram &histogram,
                         std::uint64_t flags = BPF_ANY);
 
+    // Takes a place for the key, if it has none.
+    Result<void> reserve(const podrtt_histogram_key &key);
+
+    // Adds to a key that has a place, beside programs that count there. Repeated before settle(), for
+    // whoever may have died in between, it adds nothing more; settle() may be repeated, too.
+    void add_once(const podrtt_histogram_key &key, const podrtt_histogram &more);
+    void settle(const podrtt_histogram_key &key);
+
     // Counts one sample, beside programs that do the same. False if there is no room.
     bool count(const podrtt_histogram_key &key, std::uint32_t bucket, std::uint64_t ns);
 
@@ -59,7 +68,7 @@ private:
     std::uint32_t number(__u64 word, std::uint32_t attempt) const;
     std::vector<std::uint32_t> find(__u64 word) const; // nearly always one place
     std::optional<std::uint32_t> claim(__u64 word);
-    podrtt_histogram sum(const std::vector<std::uint32_t> &numbers) const;
+    std::optional<podrtt_histogram> sum(__u64 word, std::span<const std::uint32_t> numbers) const;
 
     Places places_;
     std::string name_;

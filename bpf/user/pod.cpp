@@ -139,11 +139,16 @@ std::uint64_t realtime_ns()
     return static_cast<std::uint64_t>(std::chrono::nanoseconds(now).count());
 }
 
-Result<std::uint32_t> record_pod(Pods &pods, Settings &settings, const podrtt_pod &pod)
+Result<std::uint32_t> find_sandbox(const Pods &pods, const podrtt_pod &pod)
 {
-    auto known = find_record(pods, [&pod](const podrtt_pod &other) {
+    return find_record(pods, [&pod](const podrtt_pod &other) {
         return has_interface(other) && is_same_sandbox(other, pod.container_id, pod.ifname);
     });
+}
+
+Result<std::uint32_t> record_pod(Pods &pods, Settings &settings, const podrtt_pod &pod)
+{
+    auto known = find_sandbox(pods, pod);
     if (!known || *known == 0)
         return known ? claim_id(pods, settings, pod) : known;
     auto present = pods.lookup(*known);
@@ -152,6 +157,7 @@ Result<std::uint32_t> record_pod(Pods &pods, Settings &settings, const podrtt_po
     podrtt_pod updated = pod;
     if (*present) {
         updated.named = (**present).named;
+        updated.since = (**present).since;
         if ((**present).host_ifindex == pod.host_ifindex)
             updated.attach = (**present).attach;
     }

@@ -4,6 +4,7 @@
 // given out. The plugin, adoption and the reconciler all do these things here.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -55,11 +56,21 @@ bool is_same_sandbox(const podrtt_pod &pod, std::string_view container_id, std::
 
 PodName pod_name(const podrtt_pod &pod);
 
+// Since when its samples have been counted: of the oldest of the pods that it follows. CLOCK_REALTIME,
+// nanoseconds.
+inline std::uint64_t samples_since(const podrtt_pod &pod)
+{
+    return pod.since != 0 ? std::min<std::uint64_t>(pod.since, pod.created) : pod.created;
+}
+
 // "shop/web", for logs.
 std::string describe(const podrtt_pod &pod);
 
 // CLOCK_REALTIME, nanoseconds.
 std::uint64_t realtime_ns();
+
+// The id of the record, with an interface, that the pod's sandbox has; 0: none.
+Result<std::uint32_t> find_sandbox(const Pods &pods, const podrtt_pod &pod);
 
 // Writes the record of a pod with an interface and returns its id: the one that its sandbox has already, or
 // a new one. A sandbox never takes over the record of another.

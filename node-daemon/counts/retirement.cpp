@@ -33,7 +33,8 @@ Result<void> erase_in_layout(const Pins &pins, const podrtt_journal &entry, cons
     return map->erase(key);
 }
 
-Result<void> erase_source(Maps &maps, const Pins &pins, const podrtt_journal &entry)
+Result<void> erase_source(HistogramTable &histograms, Totals &totals, const Pins &pins,
+                          const podrtt_journal &entry)
 {
     switch (entry.move) {
     case PODRTT_MOVE_LAYOUT_POD:
@@ -41,56 +42,52 @@ Result<void> erase_source(Maps &maps, const Pins &pins, const podrtt_journal &en
     case PODRTT_MOVE_LAYOUT_TOTAL:
         return erase_in_layout<Totals>(pins, entry, PODRTT_MAP_TOTALS, entry.from_total);
     case PODRTT_MOVE_TO_GONE:
-        return maps.totals.erase(entry.from_total);
+        return totals.erase(entry.from_total);
     default:
-        return maps.histograms.erase(entry.from);
+        return histograms.erase(entry.from);
     }
 }
 
 // Repeating any of these steps changes nothing.
-Result<void> carry_out(Maps &maps, const Pins &pins, const podrtt_journal &entry)
+Result<void> carry_out(Maps &maps, const Pins &pins, podrtt_journal entry)
 {
-    auto written = is_to_total(entry) ? maps.totals.update(entry.to_total, entry.result)
-                                      : maps.histograms.update(entry.to_pod, entry.result);
-    if (!written)
-        return written;
-    if (auto erased = erase_source(maps, pins, entry); !erased)
-        return erased;
+    if (is_to_total(entry)) {
+        if (auto written = maps.totals.update(entry.to_total, entry.result); !written)
+            return written;
+        if (auto erased = erase_source(maps.histograms, maps.totals, pins, entry); !erased)
+            return erased;
+        return maps.journal.update(journal_key, podrtt_journal{});
+    }
+    if (!entry.is_added) {
+        maps.histograms.add_once(entry.to_pod, entry.result);
+        if (auto erased = erase_source(maps.histograms, maps.totals, pins, entry); !erased)
+            return erased;
+        entry.is_added = 1;
+        if (auto written = maps.journal.update(journal_key, entry); !written)
+            return written;
+    }
+    maps.histograms.settle(entry.to_pod);
     return maps.journal.update(journal_key, podrtt_journal{});
 }
 
 // Makes sure that there is an entry, so that writing it later cannot fail for want of room.
-template <typename Table, typename Key>
-Result<void> reserve(Table &map, const Key &key)
+Result<void> reserve(Totals &totals, const podrtt_total_key &key)
 {
-    auto reserved = map.update(key, podrtt_histogram{}, BPF_NOEXIST);
+    auto reserved = totals.update(key, podrtt_histogram{}, BPF_NOEXIST);
     if (!reserved && reserved.error().code != EEXIST)
         return reserved;
     return {};
 }
 
-// Completes `entry`, whose destination is reserved, and carries it out.
-template <typename Table, typename Key>
-Result<void> move(Maps &maps, const Pins &pins, podrtt_journal entry, Table &destinations, const Key &to,
-                  const podrtt_histogram &histogram)
-{
-    auto present = destinations.lookup(to);
-    if (!present)
-        return std::unexpected(present.error());
-    entry.result = histogram;
-    if (*present)
-        add(entry.result, **present);
-    if (auto written = maps.journal.update(journal_key, entry); !written)
-        return written;
-    return carry_out(maps, pins, entry);
-}
-
 Result<void> move_to_pod(Maps &maps, const Pins &pins, podrtt_journal entry,
                          const podrtt_histogram &histogram)
 {
-    if (auto reserved = reserve(maps.histograms, entry.to_pod); !reserved)
+    if (auto reserved = maps.histograms.reserve(entry.to_pod); !reserved)
         return reserved;
-    return move(maps, pins, entry, maps.histograms, entry.to_pod, histogram);
+    entry.result = histogram;
+    if (auto written = maps.journal.update(journal_key, entry); !written)
+        return written;
+    return carry_out(maps, pins, entry);
 }
 
 // To `own`, the namespace's total; if there is no room for it, to the total of all others.
@@ -105,7 +102,15 @@ Result<void> move_to_total(Maps &maps, const Pins &pins, podrtt_journal entry, c
     if (!reserved && reserved.error().code != E2BIG)
         return reserved;
     entry.to_total = reserved ? own : other;
-    return move(maps, pins, entry, maps.totals, entry.to_total, histogram);
+    auto present = maps.totals.lookup(entry.to_total);
+    if (!present)
+        return std::unexpected(present.error());
+    entry.result = histogram;
+    if (*present)
+        add(entry.result, **present);
+    if (auto written = maps.journal.update(journal_key, entry); !written)
+        return written;
+    return carry_out(maps, pins, entry);
 }
 
 // Those elements of a map whose keys are wanted.
@@ -133,10 +138,13 @@ move_all(Maps &maps, std::uint32_t id,
         entries_of<podrtt_histogram_key>(maps.histograms, [&](const auto &key) { return key.pod == id; });
     if (!own)
         return std::unexpected(own.error());
+    Result<void> all = {};
     for (const auto &[key, histogram] : *own)
-        if (auto moved = each(key, histogram); !moved)
+        if (auto moved = each(key, histogram); !moved && moved.error().code != E2BIG)
             return moved;
-    return maps.pods.erase(id);
+        else if (!moved)
+            all = moved; // the others may make room
+    return all ? maps.pods.erase(id) : all;
 }
 
 podrtt_journal journal_entry(podrtt_move move, const std::string &layout = "")
@@ -170,6 +178,15 @@ Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const po
 
 Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::uint32_t to)
 {
+    auto source = maps.pods.lookup(from), destination = maps.pods.lookup(to);
+    if (!source || !destination)
+        return std::unexpected((source ? destination : source).error());
+    if (*source && *destination && samples_since(**source) < samples_since(**destination)) {
+        podrtt_pod older = **destination;
+        older.since = samples_since(**source);
+        if (auto written = maps.pods.update(to, older, BPF_EXIST); !written)
+            return written;
+    }
     return move_all(maps, from, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
         podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_POD);
         entry.from = entry.to_pod = key;
@@ -225,6 +242,25 @@ Result<void> finish_interrupted_move(Maps &maps, const Pins &pins)
     if (!*entry || (*entry)->move == PODRTT_MOVE_NONE)
         return {};
     return carry_out(maps, pins, **entry);
+}
+
+Result<void> finish_interrupted_move_of_old(HistogramTable &histograms, Totals &totals, const Pins &pins,
+                                            const std::string &layout)
+{
+    auto journal = Map<std::uint32_t, podrtt_journal>::open(pins.of_layout(layout) / PODRTT_MAP_JOURNAL);
+    if (!journal)
+        return journal.error().code == ENOENT ? Result<void>() : std::unexpected(journal.error());
+    auto found = journal->lookup(journal_key);
+    if (!found)
+        return std::unexpected(found.error());
+    if (!*found || (*found)->move == PODRTT_MOVE_NONE)
+        return {};
+    const podrtt_journal &entry = **found;
+    auto written = is_to_total(entry) ? totals.update(entry.to_total, entry.result)
+                                      : histograms.update(entry.to_pod, entry.result);
+    if (written)
+        written = erase_source(histograms, totals, pins, entry);
+    return written ? journal->update(journal_key, podrtt_journal{}) : written;
 }
 
 } // namespace podrtt

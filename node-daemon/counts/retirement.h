@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where the samples of pods that are gone go, so that no counter ever goes backwards. The
-// veths of these pods must be gone, too: no sample can come any more. All of this may be
-// ended at any point and repeated; nothing is lost and nothing counted twice.
+// veths of these pods must be gone, too: no sample can come any more. Programs may be counting where they
+// go. All of this may be ended at any point and repeated; nothing is lost and nothing counted twice.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ podrtt_total_key total_key(const podrtt_pod &pod, const podrtt_histogram_key &ke
 // Moves the pod's histograms into its namespace's totals and forgets the pod.
 Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const podrtt_pod &pod);
 
-// Moves the histograms of `from` into those of `to`, a pod of the same name, and forgets
+// Moves the histograms of `from` into those of `to`, a pod of the same name that may be alive, and forgets
 // `from`.
 Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::uint32_t to);
 
@@ -38,5 +38,9 @@ Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &l
 // Finishes the move that a crash has interrupted, if there is one. Must be called
 // before the maps are read or another move is begun.
 Result<void> finish_interrupted_move(Maps &maps, const Pins &pins);
+
+// The same in an older layout, whose journal holds the outcome of every move.
+Result<void> finish_interrupted_move_of_old(HistogramTable &histograms, Totals &totals, const Pins &pins,
+                                            const std::string &layout);
 
 } // namespace podrtt

@@ -2,8 +2,9 @@
 #include "node-daemon/counts/upgrade.h"
 
 #include <algorithm>
-#include <cctype>
+#include <charconv>
 #include <map>
+#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -69,13 +70,15 @@ Result<Other> open_other(Maps &maps, const std::filesystem::path &directory)
 struct OldCount {
     std::uint8_t kind;
     podrtt_count first;
+    unsigned buckets;
 };
-constexpr OldCount connections_of_layout_2 = {4, PODRTT_COUNT_CONNECTIONS};
-constexpr OldCount counts_of_layout_3[] = {{32, PODRTT_COUNT_CONNECTIONS},
-                                           {33, PODRTT_COUNT_CONNECTS},
-                                           {34, PODRTT_COUNT_RESENT},
-                                           {35, PODRTT_COUNT_DNS_QUERIES},
-                                           {36, PODRTT_COUNT_DNS_ANSWERS}};
+constexpr OldCount connections_of_layout_2 = {4, PODRTT_COUNT_CONNECTIONS, 3};
+// Of the first, all: a daemon of layout 3 takes counts of layout 4 over as they are.
+constexpr OldCount counts_of_layout_3[] = {{32, PODRTT_COUNT_CONNECTIONS, PODRTT_BUCKETS},
+                                           {33, PODRTT_COUNT_CONNECTS, PODRTT_CONNECT_RESULTS},
+                                           {34, PODRTT_COUNT_RESENT, 1},
+                                           {35, PODRTT_COUNT_DNS_QUERIES, 1},
+                                           {36, PODRTT_COUNT_DNS_ANSWERS, 16}};
 
 std::span<const OldCount> counts_of(const std::string &layout)
 {
@@ -91,16 +94,35 @@ template <typename Key>
 std::pair<Key, podrtt_histogram> translate(const std::string &layout, const Other &other, Key key,
                                            podrtt_histogram histogram)
 {
-    constexpr std::size_t most_of_a_count = 16;
     key.peer = static_cast<__u8>(other.peers.at(key.peer % PODRTT_MAX_PEERS));
     for (const OldCount &count : counts_of(layout))
         if (count.kind == key.kind) {
             podrtt_histogram counts = {};
-            std::copy_n(histogram.bucket, most_of_a_count, &counts.bucket[count.first]);
+            std::copy_n(histogram.bucket, count.buckets, &counts.bucket[count.first]);
             key.kind = PODRTT_KIND_COUNTS;
             return {key, counts};
         }
     return {key, histogram};
+}
+
+std::optional<unsigned> layout_number(const std::string &name)
+{
+    unsigned number = 0;
+    const char *end = name.data() + name.size();
+    if (name.size() < 2 || name.size() >= PODRTT_LAYOUT_SIZE || name[0] != 'v' ||
+        std::from_chars(name.data() + 1, end, number).ptr != end)
+        return std::nullopt;
+    return number;
+}
+
+// Of the pod that has this id there: what remains of it, or itself if it lives.
+Result<std::uint32_t> our_id(Maps &maps, const Other &other, std::uint32_t id)
+{
+    auto pod = other.pods.lookup(id);
+    if (!pod || !*pod)
+        return pod ? Result<std::uint32_t>(0) : std::unexpected(pod.error());
+    auto living = find_sandbox(maps.pods, **pod);
+    return !living || *living != 0 ? living : record_gone_pod(maps.pods, maps.settings, **pod);
 }
 
 // What was left out, by reason. A crash between the two steps would count one reason's twice; what it
@@ -135,9 +157,7 @@ std::vector<std::string> other_layouts(const Pins &pins)
     std::error_code error;
     for (const auto &entry : std::filesystem::directory_iterator(pins.directory().parent_path(), error)) {
         const std::string name = entry.path().filename();
-        if (name.size() > 1 && name.size() < PODRTT_LAYOUT_SIZE && name[0] == 'v' &&
-            std::all_of(name.begin() + 1, name.end(), [](unsigned char c) { return std::isdigit(c); }) &&
-            name != PODRTT_LAYOUT_DIR)
+        if (const auto number = layout_number(name); number && *number != PODRTT_LAYOUT)
             names.push_back(name);
     }
     return names;
@@ -165,23 +185,33 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
     auto other = open_other(maps, pins.of_layout(layout));
     if (!other)
         return std::unexpected(other.error());
+    if (auto finished = finish_interrupted_move_of_old(other->histograms, other->totals, pins, layout);
+        !finished)
+        return finished;
     auto histograms = other->histograms.entries();
     if (!histograms)
         return std::unexpected(histograms.error());
+    std::map<std::uint32_t, std::uint32_t> ids; // ours by theirs; 0: it has no record
+    Result<void> all = {};
     for (const auto &[key, histogram] : *histograms) {
-        auto pod = other->pods.lookup(key.pod);
-        if (!pod)
-            return std::unexpected(pod.error());
-        if (!*pod)
-            continue; // of a pod without a record
-        auto remains = record_gone_pod(maps.pods, maps.settings, **pod);
-        if (!remains)
-            return std::unexpected(remains.error());
+        if (!ids.contains(key.pod)) {
+            auto id = our_id(maps, *other, key.pod);
+            if (!id)
+                return std::unexpected(id.error());
+            ids[key.pod] = *id;
+        }
+        if (ids[key.pod] == 0)
+            continue;
         auto [to, counted] = translate(layout, *other, key, histogram);
-        to.pod = *remains;
-        if (auto moved = move_from_layout(maps, pins, layout, key, to, counted); !moved)
+        to.pod = ids[key.pod];
+        if (auto moved = move_from_layout(maps, pins, layout, key, to, counted);
+            !moved && moved.error().code != E2BIG)
             return moved;
+        else if (!moved)
+            all = moved; // what there is no room for stays there
     }
+    if (!all)
+        return all;
     auto totals = other->totals.entries();
     if (!totals)
         return std::unexpected(totals.error());
@@ -202,6 +232,10 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
 Upgrade::Upgrade(const Pins &pins, Maps &maps, spdlog::logger &log) : pins_(pins), maps_(maps), log_(log)
 {
     for (const auto &layout : other_layouts(pins)) {
+        if (*layout_number(layout) > PODRTT_LAYOUT) { // whose counts mean what is not known here
+            log_.warn("{} is of a newer version, and is left for it", pins_.of_layout(layout).string());
+            continue;
+        }
         // Its daemon must be gone: two would replace each other's programs in turn.
         auto lock = lock_directory(pins.of_layout(layout), "a podrttd of another version uses it");
         auto taken = lock ? take_pods_over(maps_, pins_, layout) : std::unexpected(lock.error());
@@ -219,8 +253,8 @@ void Upgrade::finish()
         auto taken = take_samples_over(maps_, pins_, layout.first);
         if (taken)
             log_.info("took over what layout {} had measured", layout.first);
-        else
-            log_.error("{}", taken.error().message());
+        else if (std::exchange(failure_, taken.error().message()) != taken.error().message())
+            log_.error("{}", failure_); // it is tried again and again
         return taken.has_value();
     });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a daemon of another layout has pinned. An upgrade takes over its pods, so that they get
+// What a daemon of an older layout has pinned. An upgrade takes over its pods, so that they get
 // the new programs in the place of the old ones, and then, when nothing counts there any more,
 // its samples. Each step may be interrupted and repeated: nothing is lost or counted twice.
 #pragma once
@@ -25,11 +25,11 @@ std::vector<std::string> other_layouts(const Pins &pins);
 // Makes the pods of another layout known. An error if it keeps them in another form.
 Result<void> take_pods_over(Maps &maps, const Pins &pins, const std::string &layout);
 
-// Moves all samples of another layout here, each to what remains of its pod, or to the totals,
+// Moves all samples of another layout here, each to its pod, or to what remains of it, or to the totals,
 // and unpins what is left of the layout.
 Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &layout);
 
-// Both for all other layouts there are: the pods at once, so that their programs are replaced; the
+// Both for all older layouts there are: the pods at once, so that their programs are replaced; the
 // samples when nothing counts there any more. Holds the lock on each until it is done.
 class Upgrade
 {
@@ -45,6 +45,7 @@ private:
     Maps &maps_;
     spdlog::logger &log_;
     std::map<std::string, Fd> layouts_; // by name, with the lock on each
+    std::string failure_;               // the last one
 };
 
 } // namespace podrtt

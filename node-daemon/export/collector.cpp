@@ -50,7 +50,8 @@ Labels series_labels(const SeriesKey &key)
     return labels;
 }
 
-// When a pod came up, by the name that its series have: seconds since 1970.
+// When a pod, or the first of those that it follows, came up, by the name that its series have: seconds
+// since 1970.
 using CreatedTimes = std::map<PodName, double>;
 
 CreatedTimes created_times(const Snapshot &snapshot)
@@ -59,7 +60,7 @@ CreatedTimes created_times(const Snapshot &snapshot)
     for (const auto &[id, pod] : snapshot.pods) {
         if (pod.named == PODRTT_NAMED_OTHER || is_others_of_namespace(pod)) // of many pods
             continue;
-        const double created = static_cast<double>(pod.created) * 1e-9;
+        const double created = static_cast<double>(samples_since(pod)) * 1e-9;
         auto &time = times.try_emplace({pod.name_space, shown_name(pod)}, created).first->second;
         time = std::min(time, created);
     }

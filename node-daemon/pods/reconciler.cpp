@@ -151,7 +151,7 @@ bool Reconciler::reconcile(Clock::time_point now)
                                     [&](const auto &record) { return record.first == state.first; });
     });
 
-    std::set<PodName> living;
+    std::map<PodName, std::uint32_t> living;
     Records gone;
     others_ = 0;
     for (const auto &[id, pod] : *records) {
@@ -161,7 +161,8 @@ bool Reconciler::reconcile(Clock::time_point now)
         }
         PodState &state = state_of(id, pod);
         if (!state.gone_since && look_at(id, pod, state, now)) {
-            living.insert(pod_name(pod));
+            if (pod.named != PODRTT_NAMED_OTHER)
+                living[pod_name(pod)] = id;
         } else {
             note_gone(id, pod, state, now);
             if (now - *state.gone_since >= settling_time || !has_interface(pod))
@@ -290,7 +291,6 @@ Result<podrtt_attach> Reconciler::move_inside(std::uint32_t id, const podrtt_pod
     return PODRTT_ATTACH_POD;
 }
 
-// Where another program sends packets around the host veth (bpf_redirect_peer), connections
 namespace
 {
 
@@ -306,6 +306,7 @@ bool is_evidence(const ConnectionCounts &before, const ConnectionCounts &now,
 
 } // namespace
 
+// Where another program sends packets around the host veth (bpf_redirect_peer), connections
 // are seen whose answers are not.
 void Reconciler::watch_directions(std::uint32_t id, const podrtt_pod &pod, PodState &state,
                                   Clock::time_point now)
@@ -397,9 +398,10 @@ bool Reconciler::is_crowded() const
 }
 
 // A pod of a StatefulSet comes back under its name, and its series go on. They would go
-// backwards if its predecessors' samples left them, so the latest of these stays, with the samples
-// of all.
-void Reconciler::collect(const Records &gone, const std::set<PodName> &living, Clock::time_point now)
+// backwards if its predecessors' samples left them, so it takes these over; while there is none, the latest
+// of them has the samples of all.
+void Reconciler::collect(const Records &gone, const std::map<PodName, std::uint32_t> &living,
+                         Clock::time_point now)
 {
     Records ended;
     std::map<PodName, Records> by_name;
@@ -412,13 +414,17 @@ void Reconciler::collect(const Records &gone, const std::set<PodName> &living, C
             by_name[pod_name(pod)].emplace_back(id, pod);
     }
     for (const auto &[name, predecessors] : by_name) {
+        if (const auto successor = living.find(name); successor != living.end()) {
+            for (const auto &[id, predecessor] : predecessors)
+                merge(id, successor->second, predecessor);
+            continue;
+        }
         const auto &[last, pod] = *std::ranges::max_element(
             predecessors, {}, [](const auto &record) { return record.second.created; });
         for (const auto &[id, predecessor] : predecessors)
             if (id != last)
                 merge(id, last, predecessor);
-        if (!living.contains(name))
-            ended.emplace_back(last, pod);
+        ended.emplace_back(last, pod);
     }
     std::ranges::sort(ended, {}, [this](const auto &record) {
         return std::pair(*states_.at(record.first).gone_since, record.second.deleted);

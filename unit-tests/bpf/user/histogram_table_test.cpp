@@ -140,6 +140,62 @@ TEST_F(HistogramTableTest, TakesTwoPlacesOfAKeyForOne)
     EXPECT_TRUE(table_.entries()->empty());
 }
 
+TEST_F(HistogramTableTest, AddsOnceHoweverOftenItIsTried)
+{
+    const podrtt_histogram more = {.sum = 70, .bucket = {0, 5, 2}}, begun = {.sum = 70, .bucket = {0, 5}};
+    ASSERT_TRUE(table_.reserve(key(1)));
+    ASSERT_TRUE(table_.count(key(1), 1, 10)); // as a program
+    table_.add_once(key(1), begun);           // and died
+    ASSERT_TRUE(table_.count(key(1), 1, 10));
+    table_.add_once(key(1), more);
+    table_.add_once(key(1), more);
+    table_.settle(key(1));
+    table_.settle(key(1));
+    ASSERT_TRUE(table_.count(key(1), 2, 10));
+    const auto found = **table_.lookup(key(1));
+    EXPECT_EQ(found.sum, 100u);
+    EXPECT_EQ(found.bucket[1], 7u);
+    EXPECT_EQ(found.bucket[2], 3u);
+    table_.add_once(key(1), more); // another move
+    table_.settle(key(1));
+    EXPECT_EQ(count(1), 17u);
+    EXPECT_EQ(table_.entries()->size(), 1u);
+}
+
+TEST_F(HistogramTableTest, ReadersDoNotSeeThatSomethingIsBeingAdded)
+{
+    ASSERT_TRUE(table_.update(key(1), counts(3)));
+    table_.add_once(key(1), counts(4));
+    EXPECT_EQ(count(1), 7u);
+    EXPECT_EQ(table_.entries()->front().second.sum, 7000u);
+}
+
+TEST_F(HistogramTableTest, ReservingKeepsWhatIsThere)
+{
+    ASSERT_TRUE(table_.update(key(1), counts(3)));
+    ASSERT_TRUE(table_.reserve(key(1)));
+    EXPECT_EQ(count(1), 3u);
+    for (std::uint32_t pod = 2; pod <= few; pod++)
+        ASSERT_TRUE(table_.reserve(key(pod)));
+    EXPECT_EQ(table_.reserve(key(few + 1)).error().code, E2BIG);
+}
+
+// A reader does not keep the daemon from freeing a place, nor a program from taking it.
+TEST_F(HistogramTableTest, NoKeyHasTheCountsOfTheNextOneInItsPlace)
+{
+    ASSERT_TRUE(table_.update(key(1), counts(1)));
+    ASSERT_TRUE(table_.update(key(2), counts(2)));
+    std::uint32_t next = 3;
+    while (home(key(next), few) != home(key(2), few))
+        next++;
+    ASSERT_TRUE(table_.for_each([&](const auto &found, const auto &histogram) {
+        EXPECT_EQ(found.pod, 1u);
+        EXPECT_EQ(sample_count(histogram), 1u);
+        EXPECT_TRUE(table_.erase(key(2)));
+        EXPECT_TRUE(table_.update(key(next), counts(7)));
+    }));
+}
+
 TEST_F(HistogramTableTest, OfASizeThatProgramsCannotHaveIsRefused)
 {
     for (std::uint32_t size : {few / 2, few + 1}) {

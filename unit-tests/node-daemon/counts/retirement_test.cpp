@@ -3,7 +3,9 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <thread>
 
 #include "bpf/user/histogram.h"
 #include "node-daemon/export/snapshot.h"
@@ -88,6 +90,36 @@ TEST_F(Totals, MergedPodLeavesItsSamplesToTheOther)
     EXPECT_FALSE(*maps_->histograms.lookup(key(5)));
 }
 
+// As that of a StatefulSet which has come back under its name.
+TEST_F(Totals, MergedPodLeavesItsSamplesToOneThatIsBeingMeasured)
+{
+    podrtt_pod older = pod("data", "db-0", 1), newer = pod("data", "db-0", 0);
+    older.created = 100;
+    newer.created = 200;
+    ASSERT_TRUE(maps_->pods.update(5, older));
+    ASSERT_TRUE(maps_->pods.update(6, newer));
+    podrtt_histogram many = {};
+    for (std::uint32_t i = 0; i < PODRTT_BUCKETS; i++)
+        many.bucket[i] = 1;
+    ASSERT_TRUE(maps_->histograms.update(key(5), many));
+    std::atomic<bool> goes_on = true;
+    std::uint64_t counted = 0;
+    std::thread programs([&] {
+        for (std::uint32_t i = 0; goes_on; i++, counted++)
+            (void)maps_->histograms.count(key(6), i % PODRTT_BUCKETS, 1);
+    });
+    for (int i = 0; i < 200; i++) {
+        ASSERT_TRUE(maps_->pods.update(5, older));
+        ASSERT_TRUE(maps_->histograms.update(key(5), many));
+        ASSERT_TRUE(merge_pod(*maps_, pins_, 5, 6));
+    }
+    goes_on = false;
+    programs.join();
+    EXPECT_EQ(sample_count(**maps_->histograms.lookup(key(6))), 200 * PODRTT_BUCKETS + counted);
+    EXPECT_EQ(samples_since(**maps_->pods.lookup(6)), 100u);
+    EXPECT_EQ((*maps_->pods.lookup(6))->created, 200u);
+}
+
 // What a daemon does that is killed in the middle: run by the test below, in its namespaces.
 TEST(DISABLED_Move, Retires)
 {
@@ -98,6 +130,50 @@ TEST(DISABLED_Move, Retires)
     auto pod = maps->pods.lookup(5);
     ASSERT_TRUE(pod && *pod);
     ASSERT_TRUE(retire_pod(*maps, pins, 5, **pod));
+}
+
+TEST(DISABLED_Move, Merges)
+{
+    const Pins pins("/sys/fs/bpf/podrtt");
+    auto maps = Maps::open(pins);
+    ASSERT_TRUE(maps && finish_interrupted_move(*maps, pins));
+    ASSERT_TRUE(merge_pod(*maps, pins, 5, 6));
+}
+
+// Runs a test that is disabled, and kills it at a call of bpf(). Whether it ended by itself.
+bool run_killed(const std::string &test, int call)
+{
+    const std::string command =
+        "PODRTT_TEST_HERE=1 ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace=bpf -e "
+        "inject=bpf:signal=SIGKILL:when=" +
+        std::to_string(call) + " /proc/" + std::to_string(getpid()) + "/exe --gtest_filter=DISABLED_Move." +
+        test + " --gtest_also_run_disabled_tests >/dev/null";
+    return std::system(command.c_str()) == 0;
+}
+
+TEST_F(Totals, KilledMergesIntoALivingPodLoseNothingAndCountNothingTwice)
+{
+    constexpr int more_calls_than_there_are = 200;
+    int call = 1;
+    for (bool finished = false; !finished && call < more_calls_than_there_are; call++) {
+        ASSERT_TRUE(maps_->pods.update(5, pod("data", "db-0", 1)));
+        ASSERT_TRUE(maps_->pods.update(6, pod("data", "db-0", 0)));
+        ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
+        ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD), samples(4)));
+        ASSERT_TRUE(maps_->histograms.update(key(6), samples(10)));
+        finished = run_killed("Merges", call);
+        ASSERT_TRUE(maps_->histograms.count(key(6), 0, 1)); // programs go on
+        ASSERT_TRUE(finish_interrupted_move(*maps_, pins_));
+        if (*maps_->pods.lookup(5)) {
+            ASSERT_TRUE(merge_pod(*maps_, pins_, 5, 6));
+        }
+        ASSERT_EQ(namespace_samples(), 18u) << "killed at call " << call;
+        EXPECT_FALSE((*maps_->journal.lookup(0))->move);
+        ASSERT_TRUE(maps_->histograms.erase(key(6)));
+        ASSERT_TRUE(maps_->histograms.erase(key(6, PODRTT_LEG_POD)));
+    }
+    EXPECT_GT(call, 20);
+    EXPECT_LT(call, more_calls_than_there_are);
 }
 
 // The daemon may be killed at any point; the next one goes on from what it finds.
@@ -111,12 +187,7 @@ TEST_F(Totals, KilledAtAnyCallOfTheKernelLoseNothingAndCountNothingTwice)
         ASSERT_TRUE(maps_->totals.update(total, samples(10)));
         ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
         ASSERT_TRUE(maps_->histograms.update(key(5, PODRTT_LEG_POD), samples(4)));
-        const std::string command =
-            "PODRTT_TEST_HERE=1 ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace=bpf -e "
-            "inject=bpf:signal=SIGKILL:when=" +
-            std::to_string(call) + " /proc/" + std::to_string(getpid()) +
-            "/exe --gtest_filter=DISABLED_Move.Retires --gtest_also_run_disabled_tests >/dev/null";
-        const bool finished = std::system(command.c_str()) == 0;
+        const bool finished = run_killed("Retires", call);
         killed += !finished;
         ASSERT_TRUE(finish_interrupted_move(*maps_, pins_));
         if (*maps_->pods.lookup(5)) {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/counts/upgrade.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include <sstream>
 
 #include "bpf/user/histogram.h"
 #include "bpf/user/kinds.h"
@@ -19,7 +23,7 @@ namespace
 class Upgrading : public PinnedMaps
 {
 protected:
-    static constexpr const char *layout = "v7";
+    static constexpr const char *layout = "v0"; // of today's form, but for its number
 
     Upgrading()
     {
@@ -87,6 +91,80 @@ TEST_F(Upgrading, TakesPodsAndSamplesOver)
     ASSERT_TRUE(take_samples_over(*maps_, pins_, layout));
     expect_all_there();
     EXPECT_TRUE(other_layouts(pins_).empty());
+}
+
+// Not beside it, where they would take as much room again.
+TEST_F(Upgrading, PodsThatLiveGoOnWithTheirSamples)
+{
+    ASSERT_TRUE(take_pods_over(*maps_, pins_, layout));
+    const auto id = maps_->pods.keys()->front();
+    ASSERT_TRUE(maps_->histograms.count(key(id, PODRTT_LEG_NETWORK, PODRTT_KIND_DATA, 0), 1, 1));
+    ASSERT_TRUE(take_samples_over(*maps_, pins_, layout));
+    EXPECT_EQ(maps_->pods.keys()->size(), 1u);
+    const auto entries = maps_->histograms.entries();
+    for (const auto &[found, histogram] : *entries)
+        EXPECT_EQ(found.pod, id);
+}
+
+// Of what has a place there, as much as there is room for here.
+TEST_F(Upgrading, WhatFindsNoRoomStaysWhereItIs)
+{
+    for (std::uint32_t other = 1; maps_->histograms.reserve(key(1000 + other)); other++)
+        ;
+    ASSERT_TRUE(take_pods_over(*maps_, pins_, layout));
+    auto taken = take_samples_over(*maps_, pins_, layout);
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().code, E2BIG);
+    ASSERT_TRUE(maps_->histograms.erase(key(1001)));
+    const auto entries = maps_->histograms.entries();
+    for (const auto &[found, histogram] : *entries)
+        ASSERT_TRUE(maps_->histograms.erase(found));
+    ASSERT_TRUE(take_samples_over(*maps_, pins_, layout));
+    expect_all_there();
+}
+
+// A daemon that was killed there had written a total, and not erased what it was from.
+TEST_F(Upgrading, FinishesWhatACrashHasInterruptedThere)
+{
+    {
+        auto journal =
+            Map<std::uint32_t, podrtt_journal>::open(pins_.of_layout(layout) / PODRTT_MAP_JOURNAL);
+        auto totals = podrtt::Totals::open(pins_.of_layout(layout) / PODRTT_MAP_TOTALS);
+        ASSERT_TRUE(journal && totals);
+        podrtt_journal entry = {};
+        entry.move = PODRTT_MOVE_TO_TOTAL;
+        entry.from = key(5, PODRTT_LEG_NETWORK, PODRTT_KIND_DATA, 1);
+        entry.to_total = total_key(pod("shop", "web"), entry.from);
+        entry.result = samples(3);
+        ASSERT_TRUE(journal->update(0, entry));
+        ASSERT_TRUE(totals->update(entry.to_total, samples(3)));
+    }
+    ASSERT_TRUE(take_pods_over(*maps_, pins_, layout));
+    ASSERT_TRUE(take_samples_over(*maps_, pins_, layout));
+    auto snapshot = Snapshot::take(*maps_);
+    EXPECT_EQ(count(snapshot->namespace_series, "db"), 3u);
+}
+
+TEST_F(Upgrading, LeavesANewerLayoutAlone)
+{
+    std::filesystem::rename(pins_.of_layout(layout), pins_.of_layout("v99"));
+    std::ostringstream text;
+    spdlog::logger log("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text));
+    Upgrade upgrade(pins_, *maps_, log);
+    upgrade.finish();
+    EXPECT_EQ(other_layouts(pins_), std::vector<std::string>{"v99"});
+    EXPECT_TRUE(maps_->pods.keys()->empty());
+    EXPECT_THAT(text.str(), testing::HasSubstr("v99 is of a newer version"));
+}
+
+// A daemon of layout 3 has taken counts of layout 4 for connections, as they were.
+TEST_F(Upgrading, FindsItsOwnCountsAgainInLayout3)
+{
+    take_over("v3", {{32, samples(6, bucket_of(PODRTT_COUNT_DNS_ANSWERS, 3))}});
+    auto snapshot = Snapshot::take(*maps_);
+    ASSERT_EQ(snapshot->pod_counts.size(), 1u);
+    EXPECT_EQ(snapshot->pod_counts.begin()->second.buckets(),
+              (std::vector<Histogram::Bucket>{{bucket_of(PODRTT_COUNT_DNS_ANSWERS, 3), 6}}));
 }
 
 // Their numbers have changed: what is a count in layout 2 is a kind of times here.
