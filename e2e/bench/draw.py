@@ -71,7 +71,7 @@ def number_in(unit, value):
         return f"{value / 2**20:.3g} MiB"
     if unit == "percentunit":
         return f"{value * 100:.3g} %"
-    return f"{value:.3g}{UNITS.get(unit, '')}"
+    return f"{value:{',.0f' if value >= 100 else '.3g'}}{UNITS.get(unit, '')}"
 
 
 def over_time(panel, begin, end):
@@ -86,7 +86,9 @@ def over_time(panel, begin, end):
 
 
 def draw_graph(axes, panel, begin, end):
-    for name, values in over_time(panel, begin, end).items():
+    lines = over_time(panel, begin, end)
+    # What never happened would only fill the legend.
+    for name, values in {name: values for name, values in lines.items() if any(value for _, value in values)}.items():
         axes.plot(*zip(*values), linewidth=1, label=name)
     unit = panel["fieldConfig"]["defaults"]["unit"]
     if panel["fieldConfig"]["defaults"]["custom"].get("scaleDistribution", {}).get("type") == "log":

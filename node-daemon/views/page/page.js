@@ -361,10 +361,10 @@ function hideEmptyColumns() {
 const LEFT_OUT = ["", "heat", "pictures", "pictures some", "pictures most"];
 
 function fit() {
-  const page = document.documentElement;
+  const table = element("pods");
   for (const without of LEFT_OUT) {
-    element("pods").dataset.without = without;
-    if (page.scrollWidth <= page.clientWidth) return;
+    table.dataset.without = without;
+    if (table.offsetWidth <= document.body.clientWidth) return;
   }
 }
 
