@@ -70,6 +70,13 @@ Result<void> carry_out(Maps &maps, const Pins &pins, podrtt_journal entry)
     return maps.journal.update(journal_key, podrtt_journal{});
 }
 
+Result<void> begin(Maps &maps, const Pins &pins, const podrtt_journal &entry)
+{
+    if (auto written = maps.journal.update(journal_key, entry); !written)
+        return written;
+    return carry_out(maps, pins, entry);
+}
+
 // Makes sure that there is an entry, so that writing it later cannot fail for want of room.
 Result<void> reserve(Totals &totals, const podrtt_total_key &key)
 {
@@ -85,9 +92,7 @@ Result<void> move_to_pod(Maps &maps, const Pins &pins, podrtt_journal entry,
     if (auto reserved = maps.histograms.reserve(entry.to_pod); !reserved)
         return reserved;
     entry.result = histogram;
-    if (auto written = maps.journal.update(journal_key, entry); !written)
-        return written;
-    return carry_out(maps, pins, entry);
+    return begin(maps, pins, entry);
 }
 
 // To `own`, the namespace's total; if there is no room for it, to the total of all others.
@@ -108,9 +113,7 @@ Result<void> move_to_total(Maps &maps, const Pins &pins, podrtt_journal entry, c
     entry.result = histogram;
     if (*present)
         add(entry.result, **present);
-    if (auto written = maps.journal.update(journal_key, entry); !written)
-        return written;
-    return carry_out(maps, pins, entry);
+    return begin(maps, pins, entry);
 }
 
 // Those elements of a map whose keys are wanted.
@@ -130,10 +133,12 @@ Result<std::vector<std::pair<Key, podrtt_histogram>>> entries_of(const Table &ma
 // Calls `each` for all histograms of the pod, then forgets the pod. Not before, for
 // without it the histograms belong to nobody.
 Result<void>
-move_all(Maps &maps, std::uint32_t id,
+move_all(Maps &maps, const Pins &pins, std::uint32_t id,
          const std::function<Result<void>(const podrtt_histogram_key &, const podrtt_histogram &)> &each)
 {
     const std::lock_guard moving(*maps.moving);
+    if (auto finished = finish_interrupted_move(maps, pins); !finished)
+        return finished;
     auto own =
         entries_of<podrtt_histogram_key>(maps.histograms, [&](const auto &key) { return key.pod == id; });
     if (!own)
@@ -169,7 +174,7 @@ podrtt_total_key total_key(const podrtt_pod &pod, const podrtt_histogram_key &ke
 
 Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const podrtt_pod &pod)
 {
-    return move_all(maps, id, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
+    return move_all(maps, pins, id, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
         podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_TOTAL);
         entry.from = key;
         return move_to_total(maps, pins, entry, total_key(pod, key), histogram);
@@ -187,7 +192,7 @@ Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::ui
         if (auto written = maps.pods.update(to, older, BPF_EXIST); !written)
             return written;
     }
-    return move_all(maps, from, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
+    return move_all(maps, pins, from, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
         podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_POD);
         entry.from = entry.to_pod = key;
         entry.to_pod.pod = to;
@@ -219,6 +224,8 @@ Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &l
 Result<void> retire_namespace(Maps &maps, const Pins &pins, const std::string &name_space)
 {
     const std::lock_guard moving(*maps.moving);
+    if (auto finished = finish_interrupted_move(maps, pins); !finished)
+        return finished;
     auto own = entries_of<podrtt_total_key>(maps.totals,
                                             [&](const auto &key) { return key.name_space == name_space; });
     if (!own)

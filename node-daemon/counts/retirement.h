@@ -35,8 +35,8 @@ Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &l
                               const podrtt_total_key &from, const podrtt_total_key &to,
                               const podrtt_histogram &total);
 
-// Finishes the move that a crash has interrupted, if there is one. Must be called
-// before the maps are read or another move is begun.
+// Finishes the move that a crash or an error has interrupted, if there is one. Must be called
+// before the maps are read to begin another move.
 Result<void> finish_interrupted_move(Maps &maps, const Pins &pins);
 
 // The same in an older layout, whose journal holds the outcome of every move.

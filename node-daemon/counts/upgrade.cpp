@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <system_error>
@@ -182,6 +183,11 @@ Result<void> take_pods_over(Maps &maps, const Pins &pins, const std::string &lay
 
 Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &layout)
 {
+    {
+        const std::lock_guard moving(*maps.moving);
+        if (auto finished = finish_interrupted_move(maps, pins); !finished)
+            return finished;
+    }
     auto other = open_other(maps, pins.of_layout(layout));
     if (!other)
         return std::unexpected(other.error());
@@ -210,8 +216,6 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
         else if (!moved)
             all = moved; // what there is no room for stays there
     }
-    if (!all)
-        return all;
     auto totals = other->totals.entries();
     if (!totals)
         return std::unexpected(totals.error());
@@ -222,6 +226,8 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
     }
     if (auto taken = take_drops_over(maps, pins, layout); !taken)
         return taken;
+    if (!all)
+        return all;
     std::error_code error;
     std::filesystem::remove_all(pins.of_layout(layout), error);
     if (error)

@@ -120,6 +120,27 @@ TEST_F(Totals, MergedPodLeavesItsSamplesToOneThatIsBeingMeasured)
     EXPECT_EQ((*maps_->pods.lookup(6))->created, 200u);
 }
 
+// An error came between, not a crash: the same daemon goes on.
+TEST_F(Totals, WhatAnErrorHasInterruptedIsFinishedBeforeTheNextMove)
+{
+    ASSERT_TRUE(maps_->pods.update(4, pod("data", "db-0", 1)));
+    ASSERT_TRUE(maps_->pods.update(5, pod("data", "db-0", 1)));
+    ASSERT_TRUE(maps_->pods.update(6, pod("data", "db-0", 0)));
+    ASSERT_TRUE(maps_->histograms.update(key(4), samples(2)));
+    ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
+    ASSERT_TRUE(maps_->histograms.reserve(key(6)));
+    podrtt_journal entry = {};
+    entry.move = PODRTT_MOVE_TO_POD;
+    entry.from = key(5);
+    entry.to_pod = key(6);
+    entry.result = samples(3);
+    ASSERT_TRUE(maps_->journal.update(0, entry));
+    maps_->histograms.add_once(key(6), entry.result);
+    ASSERT_TRUE(merge_pod(*maps_, pins_, 4, 6));
+    ASSERT_TRUE(merge_pod(*maps_, pins_, 5, 6));
+    EXPECT_EQ(namespace_samples(), 5u);
+}
+
 // What a daemon does that is killed in the middle: run by the test below, in its namespaces.
 TEST(DISABLED_Move, Retires)
 {
