@@ -174,11 +174,12 @@ podrtt_total_key total_key(const podrtt_pod &pod, const podrtt_histogram_key &ke
 
 Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const podrtt_pod &pod)
 {
-    return move_all(maps, pins, id, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
-        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_TOTAL);
-        entry.from = key;
-        return move_to_total(maps, pins, entry, total_key(pod, key), histogram);
-    });
+    return move_all(maps, pins, id,
+                    [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
+                        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_TOTAL);
+                        entry.from = key;
+                        return move_to_total(maps, pins, entry, total_key(pod, key), histogram);
+                    });
 }
 
 Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::uint32_t to)
@@ -192,12 +193,13 @@ Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::ui
         if (auto written = maps.pods.update(to, older, BPF_EXIST); !written)
             return written;
     }
-    return move_all(maps, pins, from, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
-        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_POD);
-        entry.from = entry.to_pod = key;
-        entry.to_pod.pod = to;
-        return move_to_pod(maps, pins, entry, histogram);
-    });
+    return move_all(maps, pins, from,
+                    [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
+                        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_POD);
+                        entry.from = entry.to_pod = key;
+                        entry.to_pod.pod = to;
+                        return move_to_pod(maps, pins, entry, histogram);
+                    });
 }
 
 Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
