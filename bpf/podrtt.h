@@ -355,18 +355,23 @@ PODRTT_ASSERT_SIZE(struct podrtt_total_key, 68);
 enum podrtt_move {
     PODRTT_MOVE_NONE,
     PODRTT_MOVE_TO_TOTAL, /* into the total of the pod's namespace */
-    PODRTT_MOVE_TO_POD,   /* into a pod of the same name, for which programs may be counting */
+    PODRTT_MOVE_TO_POD,   /* until layout 3: the outcome, into a pod of the same name that is gone, too */
     /* The same, from the map that another layout has pinned. */
     PODRTT_MOVE_LAYOUT_POD,
     PODRTT_MOVE_LAYOUT_TOTAL,
     PODRTT_MOVE_TO_GONE, /* of a namespace's total, into that of all that are gone */
+    /* Into a pod of the same name, for which programs may be counting. */
+    PODRTT_MOVE_ADD,
+    PODRTT_MOVE_LAYOUT_ADD,
 };
 
 /*
  * A deleted pod's histogram is moved in steps that a crash may separate. The journal
  * holds what is to be written before the first of them, so that the next start can repeat the
  * steps and no sample is lost or counted twice: of a total, the outcome; for a pod, what is
- * added to its counts, each with PODRTT_ADDED in the same step, which says that it is done.
+ * added to its counts, each with PODRTT_ADDED in the same step, which says that it is done. When
+ * nothing is being moved, result.sum is the time of the last move's end (CLOCK_MONOTONIC), so that
+ * whoever reads the maps from outside can tell that there was one meanwhile.
  */
 struct podrtt_journal {
     __u32 move;                         /* enum podrtt_move */

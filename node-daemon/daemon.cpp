@@ -244,8 +244,8 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
     // Before anybody asks: what was taken over must not come in later, as if it were new.
     if (adoption.is_due(missed_adds(*maps), start))
         adopt_pods(*maps, *attacher, options.cni_cache, repairs, *log);
-    if (reconciler.reconcile(start))
-        upgrade.finish();
+    if (reconciler.reconcile(start) && upgrade.finish())
+        reconciler.count_directions_anew();
     health.beat(start);
     auto server = Server::start(options.listen, **web_config,
                                 [&routes](const Request &request) { return routes.handle(request); });
@@ -287,8 +287,8 @@ Result<void> run_daemon(const Pins &pins, const RunOptions &options, const ReadO
             keep_pins(*pin_keeper, pins, *lock, repairs, *log);
             if (adoption.is_due(missed_adds(*maps), now))
                 adopt_pods(*maps, *attacher, options.cni_cache, repairs, *log);
-            if (reconciler.reconcile(now))
-                upgrade.finish();
+            if (reconciler.reconcile(now) && upgrade.finish())
+                reconciler.count_directions_anew();
             if (auto retired = gone_namespaces.retire(*maps, pins, now); !retired)
                 log->error("{}", retired.error().message());
             health.beat(now);

@@ -241,7 +241,9 @@ void add_event_options(CLI::App &command, StreamOptions &options, EventWords &wo
                  std::chrono::nanoseconds(64s), std::chrono::nanoseconds(0ns));
     // Of what could never come there is nothing to wait for.
     command.callback([&] {
-        const bool of_connections_alone = words.kinds == std::vector<std::string>{connections};
+        const bool of_connections_alone =
+            !words.kinds.empty() &&
+            std::ranges::all_of(words.kinds, [](const auto &kind) { return kind == connections; });
         if (of_connections_alone &&
             (filter.leg || filter.slower_than.count() > 0 || options.format == EventFormat::ppviz))
             throw CLI::ValidationError("--kind flow",

@@ -35,10 +35,10 @@ public:
     // How many others have freed, and programs have overwritten, before this reader took them.
     std::uint64_t lost() const { return lost_; }
 
-    // Readable as soon as there is one that nobody has taken.
     // Whether something has been reported since the last event that was taken, or is being reported.
     bool has_more() const { return position_ != produced(); }
 
+    // Readable as soon as there is one that nobody has taken.
     int fd() const { return fd_.get(); }
 
 private:

@@ -25,7 +25,7 @@ CHAIN = {"cniVersion": "1.0.0", "name": "podnet", "plugins": [
 VALUES = {
     "profile": "kind", "image": {"repository": IMAGE, "tag": "here"},
     "cni": {"conf": str(containerd.CONFLISTS), "bin": str(containerd.PLUGINS)},
-    "options": {"pod-metrics": ["rtt", "handshake", "connect"]},
+    "options": {"pod-metrics": ["rtt", "handshake", "connect"], "grace-period": "1s"},
     "uninstall": {"kubectl": KUBECTL_IMAGE, "timeout": "2m"},
 }
 
@@ -47,6 +47,12 @@ def handshakes(name):
 def connects(address, times):
     """A script of a pod: as many connections, from its first moment on, and then a thing to wait for."""
     return f"for i in $(/bin/busybox seq {times}); do /bin/busybox nc -w 5 {address} {PORT} </dev/null; done; exec /bin/busybox sleep 1000000"
+
+
+def connects_until_stopped(address):
+    """The same, until there is a file /stop; how many there were is in /count."""
+    return (f"i=0; while ! [ -e /stop ]; do /bin/busybox nc -w 5 {address} {PORT} </dev/null && i=$((i + 1)); done; "
+            "echo $i >/count; exec /bin/busybox sleep 1000000")
 
 
 def main():
@@ -95,6 +101,7 @@ def chart_works(cluster, root):
         print(cluster.kubectl("exec", "--namespace=podrtt", "ds/podrtt", "--", "podrttd", *command.split()), flush=True)
 
     print("==> helm upgrade: another daemon, and no count is lost", flush=True)
+    cluster.pod("shop", "busy", connects_until_stopped(peer.v4))
     cluster.helm("upgrade", "podrtt", CHART, "--namespace", "podrtt", "--values", HOME / "values.json",
                  "--set", "options.log-level=debug", "--wait", "--timeout", "2m")
     wait_until(lambda: "--log-level=debug" in run("pgrep", "--list-full", "podrttd"), "the new daemon runs", 60)
@@ -102,8 +109,16 @@ def chart_works(cluster, root):
     cluster.pod("shop", "web-3", connects(peer.v4, 5))
     wait_until(lambda: handshakes("web-3") == 5, "a pod that came after it is measured", 30)
 
+    inside = ("exec", "--namespace=shop", "busy", "--", "/bin/busybox")
+    cluster.kubectl(*inside, "touch", "/stop")
+    wait_until(lambda: "count" in cluster.kubectl(*inside, "ls", "/"), "the busy pod has stopped", 30)
+    count = int(cluster.kubectl(*inside, "cat", "/count"))
+    print(f"  {count} connections meanwhile, {handshakes('busy')} handshakes", flush=True)
+    assert handshakes("busy") == count > 10
+
     print("==> A pod is deleted", flush=True)
     cluster.kubectl("delete", "pod", "--namespace=shop", "web-3", "--timeout=60s")
+    wait_until(lambda: 'pod="web-3"' not in metrics(), "it leaves the metrics", 60)
 
     print("==> helm uninstall: the hook takes all of it from the node", flush=True)
     print(cluster.helm("uninstall", "podrtt", "--namespace", "podrtt", "--wait", "--timeout", "3m"), flush=True)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/counts/retirement.h"
 
+#include <chrono>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -16,10 +17,14 @@ namespace
 
 constexpr std::uint32_t journal_key = 0;
 
-bool is_to_total(const podrtt_journal &entry)
+bool is_addition(const podrtt_journal &entry)
 {
-    return entry.move == PODRTT_MOVE_TO_TOTAL || entry.move == PODRTT_MOVE_LAYOUT_TOTAL ||
-           entry.move == PODRTT_MOVE_TO_GONE;
+    return entry.move == PODRTT_MOVE_ADD || entry.move == PODRTT_MOVE_LAYOUT_ADD;
+}
+
+bool is_to_pod(const podrtt_journal &entry)
+{
+    return entry.move == PODRTT_MOVE_TO_POD || entry.move == PODRTT_MOVE_LAYOUT_POD;
 }
 
 // Deletes from a map that another layout has pinned. What is gone already is not an error.
@@ -38,6 +43,7 @@ Result<void> erase_source(HistogramTable &histograms, Totals &totals, const Pins
 {
     switch (entry.move) {
     case PODRTT_MOVE_LAYOUT_POD:
+    case PODRTT_MOVE_LAYOUT_ADD:
         return erase_in_layout<HistogramTable>(pins, entry, PODRTT_MAP_HISTOGRAMS, entry.from);
     case PODRTT_MOVE_LAYOUT_TOTAL:
         return erase_in_layout<Totals>(pins, entry, PODRTT_MAP_TOTALS, entry.from_total);
@@ -48,15 +54,23 @@ Result<void> erase_source(HistogramTable &histograms, Totals &totals, const Pins
     }
 }
 
+Result<void> note_end(Maps &maps)
+{
+    podrtt_journal none = {};
+    none.result.sum =
+        static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+    return maps.journal.update(journal_key, none);
+}
+
 // Repeating any of these steps changes nothing.
 Result<void> carry_out(Maps &maps, const Pins &pins, podrtt_journal entry)
 {
-    if (is_to_total(entry)) {
-        if (auto written = maps.totals.update(entry.to_total, entry.result); !written)
-            return written;
-        if (auto erased = erase_source(maps.histograms, maps.totals, pins, entry); !erased)
-            return erased;
-        return maps.journal.update(journal_key, podrtt_journal{});
+    if (!is_addition(entry)) {
+        auto written = is_to_pod(entry) ? maps.histograms.update(entry.to_pod, entry.result)
+                                        : maps.totals.update(entry.to_total, entry.result);
+        if (written)
+            written = erase_source(maps.histograms, maps.totals, pins, entry);
+        return written ? note_end(maps) : written;
     }
     if (!entry.is_added) {
         maps.histograms.add_once(entry.to_pod, entry.result);
@@ -67,7 +81,7 @@ Result<void> carry_out(Maps &maps, const Pins &pins, podrtt_journal entry)
             return written;
     }
     maps.histograms.settle(entry.to_pod);
-    return maps.journal.update(journal_key, podrtt_journal{});
+    return note_end(maps);
 }
 
 Result<void> begin(Maps &maps, const Pins &pins, const podrtt_journal &entry)
@@ -182,24 +196,32 @@ Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const po
                     });
 }
 
+Result<void> note_since(Pods &pods, std::uint32_t id, std::uint64_t since)
+{
+    auto pod = pods.lookup(id);
+    if (!pod || !*pod || samples_since(**pod) <= since)
+        return pod ? Result<void>() : std::unexpected(pod.error());
+    (**pod).since = since;
+    return pods.update(id, **pod, BPF_EXIST);
+}
+
 Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::uint32_t to)
 {
-    auto source = maps.pods.lookup(from), destination = maps.pods.lookup(to);
-    if (!source || !destination)
-        return std::unexpected((source ? destination : source).error());
-    if (*source && *destination && samples_since(**source) < samples_since(**destination)) {
-        podrtt_pod older = **destination;
-        older.since = samples_since(**source);
-        if (auto written = maps.pods.update(to, older, BPF_EXIST); !written)
-            return written;
-    }
-    return move_all(maps, pins, from,
-                    [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
-                        podrtt_journal entry = journal_entry(PODRTT_MOVE_TO_POD);
-                        entry.from = entry.to_pod = key;
-                        entry.to_pod.pod = to;
-                        return move_to_pod(maps, pins, entry, histogram);
-                    });
+    auto source = maps.pods.lookup(from);
+    if (!source || !*source)
+        return source ? Result<void>() : std::unexpected(source.error());
+    const std::uint64_t since = samples_since(**source);
+    if (auto noted = note_since(maps.pods, to, since); !noted)
+        return noted;
+    auto merged =
+        move_all(maps, pins, from, [&](const podrtt_histogram_key &key, const podrtt_histogram &histogram) {
+            podrtt_journal entry = journal_entry(PODRTT_MOVE_ADD);
+            entry.from = entry.to_pod = key;
+            entry.to_pod.pod = to;
+            return move_to_pod(maps, pins, entry, histogram);
+        });
+    return merged ? note_since(maps.pods, to, since)
+                  : merged; // again: a plugin may have written the record meanwhile
 }
 
 Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
@@ -207,7 +229,7 @@ Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &l
                               const podrtt_histogram &histogram)
 {
     const std::lock_guard moving(*maps.moving);
-    podrtt_journal entry = journal_entry(PODRTT_MOVE_LAYOUT_POD, layout);
+    podrtt_journal entry = journal_entry(PODRTT_MOVE_LAYOUT_ADD, layout);
     entry.from = from;
     entry.to_pod = to;
     return move_to_pod(maps, pins, entry, histogram);
@@ -265,8 +287,8 @@ Result<void> finish_interrupted_move_of_old(HistogramTable &histograms, Totals &
     if (!*found || (*found)->move == PODRTT_MOVE_NONE)
         return {};
     const podrtt_journal &entry = **found;
-    auto written = is_to_total(entry) ? totals.update(entry.to_total, entry.result)
-                                      : histograms.update(entry.to_pod, entry.result);
+    auto written = is_to_pod(entry) ? histograms.update(entry.to_pod, entry.result)
+                                    : totals.update(entry.to_total, entry.result);
     if (written)
         written = erase_source(histograms, totals, pins, entry);
     return written ? journal->update(journal_key, podrtt_journal{}) : written;

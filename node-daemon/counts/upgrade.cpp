@@ -116,14 +116,26 @@ std::optional<unsigned> layout_number(const std::string &name)
     return number;
 }
 
+// Until layout 3 the path of the network namespace could be longer, and nothing said since when a pod has
+// had samples.
+podrtt_pod as_ours(const std::string &layout, podrtt_pod pod)
+{
+    if (layout_number(layout) <= 3u) {
+        pod.netns[PODRTT_NETNS_SIZE - 1] = '\0';
+        pod.since = 0;
+    }
+    return pod;
+}
+
 // Of the pod that has this id there: what remains of it, or itself if it lives.
-Result<std::uint32_t> our_id(Maps &maps, const Other &other, std::uint32_t id)
+Result<std::uint32_t> our_id(Maps &maps, const std::string &layout, const Other &other, std::uint32_t id)
 {
     auto pod = other.pods.lookup(id);
     if (!pod || !*pod)
         return pod ? Result<std::uint32_t>(0) : std::unexpected(pod.error());
     auto living = find_sandbox(maps.pods, **pod);
-    return !living || *living != 0 ? living : record_gone_pod(maps.pods, maps.settings, **pod);
+    return !living || *living != 0 ? living
+                                   : record_gone_pod(maps.pods, maps.settings, as_ours(layout, **pod));
 }
 
 // What was left out, by reason. A crash between the two steps would count one reason's twice; what it
@@ -172,7 +184,8 @@ Result<void> take_pods_over(Maps &maps, const Pins &pins, const std::string &lay
     auto pods = other->pods.entries();
     if (!pods)
         return std::unexpected(pods.error());
-    for (const auto &[id, pod] : *pods) {
+    for (const auto &[id, theirs] : *pods) {
+        const podrtt_pod pod = as_ours(layout, theirs);
         auto recorded = has_interface(pod) ? record_pod(maps.pods, maps.settings, pod)
                                            : record_gone_pod(maps.pods, maps.settings, pod);
         if (!recorded)
@@ -201,7 +214,7 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
     Result<void> all = {};
     for (const auto &[key, histogram] : *histograms) {
         if (!ids.contains(key.pod)) {
-            auto id = our_id(maps, *other, key.pod);
+            auto id = our_id(maps, layout, *other, key.pod);
             if (!id)
                 return std::unexpected(id.error());
             ids[key.pod] = *id;
@@ -235,6 +248,22 @@ Result<void> take_samples_over(Maps &maps, const Pins &pins, const std::string &
     return {};
 }
 
+// Makes those of its pods known that were not there yet the last time. Whether there are any.
+Result<bool> Upgrade::take_new_pods_over(const std::string &name, Layout &layout)
+{
+    auto pods = Pods::open(pins_.of_layout(name) / PODRTT_MAP_PODS);
+    auto ids = pods ? pods->keys() : std::unexpected(pods.error());
+    if (!ids)
+        return std::unexpected(ids.error());
+    std::set<std::uint32_t> now(ids->begin(), ids->end());
+    if (std::ranges::includes(layout.pods, now))
+        return false;
+    if (auto taken = take_pods_over(maps_, pins_, name); !taken)
+        return std::unexpected(taken.error());
+    layout.pods = std::move(now);
+    return true;
+}
+
 Upgrade::Upgrade(const Pins &pins, Maps &maps, spdlog::logger &log) : pins_(pins), maps_(maps), log_(log)
 {
     for (const auto &layout : other_layouts(pins)) {
@@ -244,25 +273,40 @@ Upgrade::Upgrade(const Pins &pins, Maps &maps, spdlog::logger &log) : pins_(pins
         }
         // Its daemon must be gone: two would replace each other's programs in turn.
         auto lock = lock_directory(pins.of_layout(layout), "a podrttd of another version uses it");
-        auto taken = lock ? take_pods_over(maps_, pins_, layout) : std::unexpected(lock.error());
-        if (taken)
-            layouts_.emplace(layout, std::move(*lock));
-        else
+        Layout known;
+        auto taken = lock ? take_new_pods_over(layout, known) : std::unexpected(lock.error());
+        if (taken) {
+            known.lock = std::move(*lock);
+            layouts_.emplace(layout, std::move(known));
+        } else
             log_.error("what {} holds is left alone: {}", pins_.of_layout(layout).string(),
                        taken.error().message());
     }
 }
 
-void Upgrade::finish()
+bool Upgrade::finish()
 {
-    std::erase_if(layouts_, [this](const auto &layout) {
-        auto taken = take_samples_over(maps_, pins_, layout.first);
-        if (taken)
-            log_.info("took over what layout {} had measured", layout.first);
-        else if (std::exchange(failure_, taken.error().message()) != taken.error().message())
+    bool moved = false;
+    for (auto layout = layouts_.begin(); layout != layouts_.end();) {
+        const std::string &name = layout->first;
+        // A plugin of that version may have added one, which has its programs.
+        auto more = take_new_pods_over(name, layout->second);
+        if (more && *more) {
+            ++layout;
+            continue;
+        }
+        auto taken = more ? take_samples_over(maps_, pins_, name) : std::unexpected(more.error());
+        if (taken) {
+            log_.info("took over what layout {} had measured", name);
+            layout = layouts_.erase(layout);
+            moved = true;
+            continue;
+        }
+        if (std::exchange(failure_, taken.error().message()) != taken.error().message())
             log_.error("{}", failure_); // it is tried again and again
-        return taken.has_value();
-    });
+        ++layout;
+    }
+    return moved;
 }
 
 } // namespace podrtt

@@ -7,7 +7,9 @@
 
 #include <spdlog/logger.h>
 
+#include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,15 +39,22 @@ public:
     // `maps` and `log` must outlive it.
     Upgrade(const Pins &pins, Maps &maps, spdlog::logger &log);
 
-    // To be called when every pod that lives has this daemon's programs.
-    void finish();
+    // To be called when every pod that lives has this daemon's programs. Whether it has moved any samples.
+    bool finish();
 
 private:
+    struct Layout {
+        Fd lock;
+        std::set<std::uint32_t> pods; // ids there, when they were looked at last
+    };
+
+    Result<bool> take_new_pods_over(const std::string &name, Layout &layout);
+
     Pins pins_;
     Maps &maps_;
     spdlog::logger &log_;
-    std::map<std::string, Fd> layouts_; // by name, with the lock on each
-    std::string failure_;               // the last one
+    std::map<std::string, Layout> layouts_; // by name
+    std::string failure_;                   // the last one
 };
 
 } // namespace podrtt

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node-daemon/export/snapshot.h"
 
+#include <chrono>
 #include <mutex>
+#include <optional>
+#include <thread>
 
 #include "bpf/user/histogram.h"
 #include "bpf/user/kinds.h"
@@ -98,7 +101,10 @@ std::string shown_name(const podrtt_pod &pod)
     return pod.named == PODRTT_NAMED_OTHER ? PODRTT_OTHER : pod.name;
 }
 
-Result<Snapshot> Snapshot::take(const Maps &maps, const SeriesOptions &options)
+namespace
+{
+
+Result<Snapshot> read_maps(const Maps &maps, const SeriesOptions &options)
 {
     Snapshot snapshot;
     auto peers = peer_names(maps);
@@ -128,6 +134,31 @@ Result<Snapshot> Snapshot::take(const Maps &maps, const SeriesOptions &options)
     if (!read)
         return std::unexpected(read.error());
     return snapshot;
+}
+
+// The end of the last move; nothing while samples are being moved.
+std::optional<std::uint64_t> last_move(const Maps &maps)
+{
+    auto entry = maps.journal.lookup(0);
+    if (!entry || !*entry || (*entry)->move != PODRTT_MOVE_NONE)
+        return std::nullopt;
+    return (*entry)->result.sum;
+}
+
+} // namespace
+
+// The lock is the daemon's own. Whoever reads its maps from outside looks again if samples were moved
+// meanwhile: they might be there twice, or not at all.
+Result<Snapshot> Snapshot::take(const Maps &maps, const SeriesOptions &options)
+{
+    constexpr int most = 10; // a daemon that moves the samples of many pods does not keep anybody for ever
+    for (int i = 1;; i++) {
+        const auto before = last_move(maps);
+        auto snapshot = read_maps(maps, options);
+        if (!snapshot || i == most || (before && before == last_move(maps)))
+            return snapshot;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
 }
 
 } // namespace podrtt

@@ -191,6 +191,7 @@ bool Reconciler::look_at(std::uint32_t id, const podrtt_pod &pod, PodState &stat
         auto view = attacher_.observe(state.ifindex);
         if (!view) {
             log_->error("{}: {}", describe(pod), view.error().message());
+            state.failing = true; // its programs may be old ones
             return true;
         }
         if (!attacher_.is_same_interface(*view, id, pod))
@@ -289,6 +290,24 @@ Result<podrtt_attach> Reconciler::move_inside(std::uint32_t id, const podrtt_pod
         return std::unexpected(detached.error());
     repairs_.count(Repair::moved_inside);
     return PODRTT_ATTACH_POD;
+}
+
+// After counts of others have been added to a pod's.
+void Reconciler::count_directions_anew(std::uint32_t id)
+{
+    const auto state = states_.find(id);
+    if (state == states_.end())
+        return;
+    if (auto counts = maps_.connections_of(id)) {
+        state->second.connections = *counts;
+        state->second.one_direction.reset();
+    }
+}
+
+void Reconciler::count_directions_anew()
+{
+    for (const auto &[id, state] : states_)
+        count_directions_anew(id);
 }
 
 namespace
@@ -416,14 +435,14 @@ void Reconciler::collect(const Records &gone, const std::map<PodName, std::uint3
     for (const auto &[name, predecessors] : by_name) {
         if (const auto successor = living.find(name); successor != living.end()) {
             for (const auto &[id, predecessor] : predecessors)
-                merge(id, successor->second, predecessor);
+                merge(id, successor->second, predecessor, now);
             continue;
         }
         const auto &[last, pod] = *std::ranges::max_element(
             predecessors, {}, [](const auto &record) { return record.second.created; });
         for (const auto &[id, predecessor] : predecessors)
             if (id != last)
-                merge(id, last, predecessor);
+                merge(id, last, predecessor, now);
         ended.emplace_back(last, pod);
     }
     std::ranges::sort(ended, {}, [this](const auto &record) {
@@ -434,28 +453,32 @@ void Reconciler::collect(const Records &gone, const std::map<PodName, std::uint3
         if (!over && !is_crowded())
             break; // those that went later, too
         if (pod.named == PODRTT_NAMED_OTHER)
-            merge_into_others(id, pod);
+            merge_into_others(id, pod, now);
         else
             retire(id, pod);
     }
 }
 
 // The series of those without a name of their own never end, so their samples stay there.
-void Reconciler::merge_into_others(std::uint32_t id, const podrtt_pod &pod)
+void Reconciler::merge_into_others(std::uint32_t id, const podrtt_pod &pod, Clock::time_point now)
 {
     auto others = record_gone_pod(maps_.pods, maps_.settings, others_of_namespace(pod));
     if (!others)
         log_->error("{}: {}", describe(pod), others.error().message());
     else
-        merge(id, *others, pod);
+        merge(id, *others, pod, now);
 }
 
-void Reconciler::merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod)
+void Reconciler::merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod, Clock::time_point now)
 {
+    if (now < states_.at(from).next_merge)
+        return;
     auto merged = attacher_.forget_interface(from, pod);
     if (merged)
         merged = merge_pod(maps_, pins_, from, to);
-    if (!merged) {
+    count_directions_anew(to);
+    if (!merged) { // such as for want of room
+        states_.at(from).next_merge = now + sweep_interval;
         log_->error("{}: {}", describe(pod), merged.error().message());
         return;
     }

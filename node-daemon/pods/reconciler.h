@@ -54,6 +54,9 @@ public:
     bool look_again(int ifindex);
     void look_at_all_again();
 
+    // Counts of another layout have been added to pods': what they say of directions is not of now.
+    void count_directions_anew();
+
 private:
     using Records = std::vector<std::pair<std::uint32_t, podrtt_pod>>;
 
@@ -78,7 +81,8 @@ private:
         std::optional<OneDirection> one_direction;
 
         std::optional<Clock::time_point> gone_since;
-        bool swept = false; // its flows have been taken out of the table
+        Clock::time_point next_merge; // after one that failed
+        bool swept = false;           // its flows have been taken out of the table
     };
 
     PodState &state_of(std::uint32_t id, const podrtt_pod &pod);
@@ -101,8 +105,9 @@ private:
     void collect(const Records &gone, const std::map<PodName, std::uint32_t> &living,
                  Clock::time_point now);
     bool is_crowded() const;
-    void merge_into_others(std::uint32_t id, const podrtt_pod &pod);
-    void merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod);
+    void merge_into_others(std::uint32_t id, const podrtt_pod &pod, Clock::time_point now);
+    void merge(std::uint32_t from, std::uint32_t to, const podrtt_pod &pod, Clock::time_point now);
+    void count_directions_anew(std::uint32_t id);
     void retire(std::uint32_t id, const podrtt_pod &pod);
     void publish();
 

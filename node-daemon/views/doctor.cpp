@@ -190,7 +190,7 @@ void check_pods(Report &report, const std::vector<PodStatus> &pods)
                         "podrttd tries every few seconds, and its log says what is in the way");
         else if (pod.one_way)
             report.warn(
-                name + ": of most connections only one direction was seen",
+                name + ": of some connections only one direction was seen",
                 "where the other passes the veth by, podrttd moves its programs into the pod; that needs "
                 "CAP_SYS_ADMIN and /var/run/netns");
     }

@@ -26,6 +26,9 @@ std::string metric_name(const Drop &drop)
     return fmt::format("{}{{reason=\"{}\"}}", drop.family->metric, drop.reason);
 }
 
+// Connections of which only one direction was seen. A few mean nothing: one may have been under way.
+constexpr std::uint64_t suspicious = 3;
+
 PodStatus pod_status(const podrtt_pod &pod, const Snapshot &snapshot, Result<attach::Attacher> &attacher)
 {
     PodStatus status = {pod.name_space, pod.name, pod.host_ifname, false, "", false};
@@ -37,7 +40,7 @@ PodStatus pod_status(const podrtt_pod &pod, const Snapshot &snapshot, Result<att
         status.reason = "podrtt's programs are not on it";
     const auto connections = snapshot.connections.find({pod.name_space, shown_name(pod)});
     status.one_way = connections != snapshot.connections.end() && pod.attach != PODRTT_ATTACH_POD &&
-                     one_direction(connections->second) > both_directions(connections->second);
+                     one_direction(connections->second) >= suspicious;
     return status;
 }
 

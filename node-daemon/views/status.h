@@ -35,7 +35,7 @@ struct PodStatus {
     std::string host_interface;
     bool attached = false; // programs of podrtt are on both directions
     std::string reason;    // if not, or if that cannot be found out
-    bool one_way = false;  // of most connections only one direction passes by
+    bool one_way = false;  // connections were met of which only one direction passes by
 };
 
 // Those of the snapshot that live.

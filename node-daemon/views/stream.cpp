@@ -10,6 +10,7 @@
 #include <ctime>
 #include <map>
 #include <ostream>
+#include <thread>
 
 #include "bpf/user/event_ring.h"
 #include "node-daemon/counts/lock.h"
@@ -219,6 +220,8 @@ Result<void> stream(const Pins &pins, const StreamOptions &options, const Fd &te
                 printer.print(*event);
             else
                 break;
+        if (events->has_more()) // one that a program is about to write
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
         out.flush();
     }
     printer.finish();

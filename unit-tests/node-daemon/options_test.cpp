@@ -179,6 +179,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"grace_period_too_long", {"run", "--grace-period", "8d"}, "not from 0s to 7d"},
         Bad{"attach_by_number", {"run", "--attach", "1"}, "--attach"},
         Bad{"flows_of_a_leg", {"stream", "--kind", "flow", "--leg", "network"}, "--kind flow"},
+        Bad{"flows_of_a_leg_twice", {"stream", "--kind", "flow,flow", "--leg", "pod"}, "--kind flow"},
         Bad{"flows_with_a_time", {"stream", "--kind", "flow", "--slower-than", "1ms"}, "--kind flow"},
         Bad{"flows_in_ppviz", {"watch", "eth0", "--kind", "flow", "-F", "ppviz"}, "--kind flow"},
         Bad{"log_level", {"run", "--log-level", "loud"}, "--log-level"}),

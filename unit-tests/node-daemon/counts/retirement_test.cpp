@@ -120,6 +120,35 @@ TEST_F(Totals, MergedPodLeavesItsSamplesToOneThatIsBeingMeasured)
     EXPECT_EQ((*maps_->pods.lookup(6))->created, 200u);
 }
 
+// As podrttd top does, which does not share the daemon's lock.
+TEST_F(Totals, WhoReadsFromOutsideSeesNoSampleTwice)
+{
+    auto outside = Maps::open(pins_);
+    ASSERT_TRUE(outside);
+    ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
+    ASSERT_TRUE(maps_->pods.update(6, pod("data", "db-0", 0)));
+    std::atomic<bool> goes_on = true;
+    std::thread daemon([&] {
+        for (std::uint32_t from = 5; goes_on; from = 11 - from) {
+            EXPECT_TRUE(maps_->pods.update(from, pod("data", "db-0", 0)));
+            EXPECT_TRUE(maps_->pods.update(11 - from, pod("data", "db-0", 0)));
+            EXPECT_TRUE(merge_pod(*maps_, pins_, from, 11 - from));
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+    });
+    std::map<std::uint64_t, int> seen;
+    for (int i = 0; i < 1000; i++) {
+        std::uint64_t count = 0;
+        const auto snapshot = Snapshot::take(*outside);
+        for (const auto &[_, histogram] : snapshot->namespace_series)
+            count += histogram.count();
+        seen[count]++;
+    }
+    goes_on = false;
+    daemon.join();
+    EXPECT_EQ(seen, (std::map<std::uint64_t, int>{{3, 1000}}));
+}
+
 // An error came between, not a crash: the same daemon goes on.
 TEST_F(Totals, WhatAnErrorHasInterruptedIsFinishedBeforeTheNextMove)
 {
@@ -130,7 +159,7 @@ TEST_F(Totals, WhatAnErrorHasInterruptedIsFinishedBeforeTheNextMove)
     ASSERT_TRUE(maps_->histograms.update(key(5), samples(3)));
     ASSERT_TRUE(maps_->histograms.reserve(key(6)));
     podrtt_journal entry = {};
-    entry.move = PODRTT_MOVE_TO_POD;
+    entry.move = PODRTT_MOVE_ADD;
     entry.from = key(5);
     entry.to_pod = key(6);
     entry.result = samples(3);

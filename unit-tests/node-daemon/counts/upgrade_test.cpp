@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/ostream_sink.h>
 
 #include <sstream>
@@ -143,6 +144,25 @@ TEST_F(Upgrading, FinishesWhatACrashHasInterruptedThere)
     ASSERT_TRUE(take_samples_over(*maps_, pins_, layout));
     auto snapshot = Snapshot::take(*maps_);
     EXPECT_EQ(count(snapshot->namespace_series, "db"), 3u);
+}
+
+// By a plugin of that version, which has not been replaced yet: its programs count there.
+TEST_F(Upgrading, WaitsForPodsThatCameMeanwhile)
+{
+    spdlog::logger log("test", std::make_shared<spdlog::sinks::null_sink_mt>());
+    Upgrade upgrade(pins_, *maps_, log);
+    {
+        auto pods = Pods::open(pins_.of_layout(layout) / PODRTT_MAP_PODS);
+        podrtt_pod late = pod("shop", "late");
+        std::string("late").copy(late.container_id, sizeof(late.container_id));
+        late.host_ifindex = 78;
+        ASSERT_TRUE(pods && pods->update(6, late));
+    }
+    EXPECT_FALSE(upgrade.finish());
+    EXPECT_EQ(maps_->pods.keys()->size(), 2u); // which now get this version's programs
+    EXPECT_EQ(other_layouts(pins_).size(), 1u);
+    EXPECT_TRUE(upgrade.finish());
+    expect_all_there();
 }
 
 TEST_F(Upgrading, LeavesANewerLayoutAlone)

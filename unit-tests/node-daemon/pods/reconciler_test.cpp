@@ -685,6 +685,24 @@ TEST_F(OneWay, ManyAtOnceMeanNothing)
     EXPECT_TRUE(attached());
 }
 
+// What a predecessor has counted at its own veth.
+TEST_F(OneWay, CountsOfAPredecessorMeanNothing)
+{
+    const auto id = record_one_way("/run/netns/pod");
+    reconciler_.reconcile(start_);
+    podrtt_pod gone = **maps_->pods.lookup(id);
+    gone.host_ifindex = 0;
+    ASSERT_TRUE(maps_->pods.update(99, gone));
+    count(99, 0, {50, 50, 50, 50});
+    reconciler_.reconcile(start_ + 1s);
+    EXPECT_FALSE(known(99));
+    reconciler_.reconcile(start_ + 2s);
+    count(id, 0, {51, 50, 50, 50});
+    reconciler_.reconcile(start_ + 20s);
+    reconciler_.reconcile(start_ + 40s);
+    EXPECT_EQ(states_.all().at(id), by_clsact_);
+}
+
 TEST_F(OneWay, OnePeerAloneHasToBeSeenForLong)
 {
     const auto id = record_one_way("/run/netns/pod");
