@@ -151,11 +151,12 @@ std::optional<std::uint64_t> last_move(const Maps &maps)
 // meanwhile: they might be there twice, or not at all.
 Result<Snapshot> Snapshot::take(const Maps &maps, const SeriesOptions &options)
 {
-    constexpr int most = 10; // a daemon that moves the samples of many pods does not keep anybody for ever
-    for (int i = 1;; i++) {
+    // A daemon that moves the samples of many pods does not keep anybody for ever.
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
+    for (;;) {
         const auto before = last_move(maps);
         auto snapshot = read_maps(maps, options);
-        if (!snapshot || i == most || (before && before == last_move(maps)))
+        if (!snapshot || std::chrono::steady_clock::now() > end || (before && before == last_move(maps)))
             return snapshot;
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
