@@ -90,7 +90,7 @@ std::vector<std::uint32_t> HistogramTable::find(__u64 word) const
     return found;
 }
 
-std::optional<std::uint32_t> HistogramTable::claim(__u64 word)
+Result<std::uint32_t> HistogramTable::claim(__u64 word)
 {
     for (std::uint32_t attempt = 0; attempt < PODRTT_HISTOGRAM_TRIES; attempt++) {
         __u64 taken_by = 0;
@@ -98,7 +98,7 @@ std::optional<std::uint32_t> HistogramTable::claim(__u64 word)
         if (key.compare_exchange_strong(taken_by, word) || taken_by == word)
             return number(word, attempt);
     }
-    return std::nullopt;
+    return std::unexpected(Error{"write map", name_, E2BIG, "the map is full"});
 }
 
 std::optional<podrtt_histogram> HistogramTable::sum(__u64 word,
@@ -132,7 +132,7 @@ Result<void> HistogramTable::update(const podrtt_histogram_key &key, const podrt
     if (found.empty()) {
         auto claimed = claim(word_of(key));
         if (!claimed)
-            return std::unexpected(Error{"write map", name_, E2BIG, "the map is full"});
+            return std::unexpected(claimed.error());
         found = {*claimed};
     }
     for (std::uint32_t at : found)
@@ -143,9 +143,10 @@ Result<void> HistogramTable::update(const podrtt_histogram_key &key, const podrt
 Result<void> HistogramTable::reserve(const podrtt_histogram_key &key)
 {
     const __u64 word = word_of(key);
-    if (find(word).empty() && !claim(word))
-        return std::unexpected(Error{"write map", name_, E2BIG, "the map is full"});
-    return {};
+    if (!find(word).empty())
+        return {};
+    auto claimed = claim(word);
+    return claimed ? Result<void>() : std::unexpected(claimed.error());
 }
 
 void HistogramTable::add_once(const podrtt_histogram_key &key, const podrtt_histogram &more)
@@ -173,7 +174,7 @@ void HistogramTable::settle(const podrtt_histogram_key &key)
 bool HistogramTable::count(const podrtt_histogram_key &key, std::uint32_t bucket, std::uint64_t ns)
 {
     const auto found = find(word_of(key));
-    const auto at = found.empty() ? claim(word_of(key)) : std::optional(found.front());
+    const auto at = found.empty() ? claim(word_of(key)) : Result<std::uint32_t>(found.front());
     if (!at)
         return false;
     auto &histogram = places_.values()[*at].histogram;

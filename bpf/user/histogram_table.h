@@ -67,7 +67,7 @@ private:
     // A key is known by its bytes, a place by its number.
     std::uint32_t number(__u64 word, std::uint32_t attempt) const;
     std::vector<std::uint32_t> find(__u64 word) const; // nearly always one place
-    std::optional<std::uint32_t> claim(__u64 word);
+    Result<std::uint32_t> claim(__u64 word);
     std::optional<podrtt_histogram> sum(__u64 word, std::span<const std::uint32_t> numbers) const;
 
     Places places_;

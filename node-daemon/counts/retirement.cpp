@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,14 +63,20 @@ Result<void> note_end(Maps &maps)
     return maps.journal.update(journal_key, none);
 }
 
+// Of an entry that holds an outcome.
+Result<void> write_outcome(HistogramTable &histograms, Totals &totals, const Pins &pins,
+                           const podrtt_journal &entry)
+{
+    auto written = is_to_pod(entry) ? histograms.update(entry.to_pod, entry.result)
+                                    : totals.update(entry.to_total, entry.result);
+    return written ? erase_source(histograms, totals, pins, entry) : written;
+}
+
 // Repeating any of these steps changes nothing.
 Result<void> carry_out(Maps &maps, const Pins &pins, podrtt_journal entry)
 {
     if (!is_addition(entry)) {
-        auto written = is_to_pod(entry) ? maps.histograms.update(entry.to_pod, entry.result)
-                                        : maps.totals.update(entry.to_total, entry.result);
-        if (written)
-            written = erase_source(maps.histograms, maps.totals, pins, entry);
+        auto written = write_outcome(maps.histograms, maps.totals, pins, entry);
         return written ? note_end(maps) : written;
     }
     if (!entry.is_added) {
@@ -166,6 +173,16 @@ move_all(Maps &maps, const Pins &pins, std::uint32_t id,
     return all ? maps.pods.erase(id) : all;
 }
 
+// Unless it says so already.
+Result<void> note_since(Pods &pods, std::uint32_t id, std::uint64_t since)
+{
+    auto pod = pods.lookup(id);
+    if (!pod || !*pod || samples_since(**pod) <= since)
+        return pod ? Result<void>() : std::unexpected(pod.error());
+    (**pod).since = since;
+    return pods.update(id, **pod, BPF_EXIST);
+}
+
 podrtt_journal journal_entry(podrtt_move move, const std::string &layout = "")
 {
     podrtt_journal entry = {};
@@ -196,15 +213,6 @@ Result<void> retire_pod(Maps &maps, const Pins &pins, std::uint32_t id, const po
                     });
 }
 
-Result<void> note_since(Pods &pods, std::uint32_t id, std::uint64_t since)
-{
-    auto pod = pods.lookup(id);
-    if (!pod || !*pod || samples_since(**pod) <= since)
-        return pod ? Result<void>() : std::unexpected(pod.error());
-    (**pod).since = since;
-    return pods.update(id, **pod, BPF_EXIST);
-}
-
 Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::uint32_t to)
 {
     auto source = maps.pods.lookup(from);
@@ -220,8 +228,8 @@ Result<void> merge_pod(Maps &maps, const Pins &pins, std::uint32_t from, std::ui
             entry.to_pod.pod = to;
             return move_to_pod(maps, pins, entry, histogram);
         });
-    return merged ? note_since(maps.pods, to, since)
-                  : merged; // again: a plugin may have written the record meanwhile
+    // Again: a plugin may have written the record meanwhile.
+    return merged ? note_since(maps.pods, to, since) : merged;
 }
 
 Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
@@ -265,6 +273,14 @@ Result<void> retire_namespace(Maps &maps, const Pins &pins, const std::string &n
     return {};
 }
 
+std::optional<std::uint64_t> last_move(const Maps &maps)
+{
+    auto entry = maps.journal.lookup(journal_key);
+    if (!entry || !*entry || (*entry)->move != PODRTT_MOVE_NONE)
+        return std::nullopt;
+    return (*entry)->result.sum;
+}
+
 Result<void> finish_interrupted_move(Maps &maps, const Pins &pins)
 {
     auto entry = maps.journal.lookup(journal_key);
@@ -286,11 +302,7 @@ Result<void> finish_interrupted_move_of_old(HistogramTable &histograms, Totals &
         return std::unexpected(found.error());
     if (!*found || (*found)->move == PODRTT_MOVE_NONE)
         return {};
-    const podrtt_journal &entry = **found;
-    auto written = is_to_pod(entry) ? histograms.update(entry.to_pod, entry.result)
-                                    : totals.update(entry.to_total, entry.result);
-    if (written)
-        written = erase_source(histograms, totals, pins, entry);
+    auto written = write_outcome(histograms, totals, pins, **found);
     return written ? journal->update(journal_key, podrtt_journal{}) : written;
 }
 

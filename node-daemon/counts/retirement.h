@@ -5,6 +5,8 @@
 // go. All of this may be ended at any point and repeated; nothing is lost and nothing counted twice.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "bpf/user/error.h"
@@ -34,6 +36,10 @@ Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &l
 Result<void> move_from_layout(Maps &maps, const Pins &pins, const std::string &layout,
                               const podrtt_total_key &from, const podrtt_total_key &to,
                               const podrtt_histogram &total);
+
+// When the last move ended, for comparison; nothing while samples are being moved. For whoever reads the
+// maps without the daemon's lock.
+std::optional<std::uint64_t> last_move(const Maps &maps);
 
 // Finishes the move that a crash or an error has interrupted, if there is one. Must be called
 // before the maps are read to begin another move.

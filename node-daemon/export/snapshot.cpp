@@ -3,12 +3,12 @@
 
 #include <chrono>
 #include <mutex>
-#include <optional>
 #include <thread>
 
 #include "bpf/user/histogram.h"
 #include "bpf/user/kinds.h"
 #include "node-daemon/counts/peer_classes.h"
+#include "node-daemon/counts/retirement.h"
 
 namespace podrtt
 {
@@ -134,15 +134,6 @@ Result<Snapshot> read_maps(const Maps &maps, const SeriesOptions &options)
     if (!read)
         return std::unexpected(read.error());
     return snapshot;
-}
-
-// The end of the last move; nothing while samples are being moved.
-std::optional<std::uint64_t> last_move(const Maps &maps)
-{
-    auto entry = maps.journal.lookup(0);
-    if (!entry || !*entry || (*entry)->move != PODRTT_MOVE_NONE)
-        return std::nullopt;
-    return (*entry)->result.sum;
 }
 
 } // namespace
