@@ -5,13 +5,12 @@ with the root file system of the image."""
 
 import json
 import pathlib
-import re
 import sys
-import urllib.request
 
 import containerd
 import node
 import oci
+from daemonset import CHAIN, handshakes, metrics
 from kubernetes import HOME, KUBECTL, NODE, Kubernetes
 from node import ROOT, near_server, own_filters, run, wait_until
 
@@ -19,29 +18,12 @@ PORT = 8080
 IMAGE = "localhost/podrtt"
 KUBECTL_IMAGE = "localhost/kubectl:1"
 CHART = ROOT / "manifests/helm/podrtt"
-CHAIN = {"cniVersion": "1.0.0", "name": "podnet", "plugins": [
-    {"type": "ptp", "ipam": {"type": "host-local", "dataDir": "/run/ipam", "ranges": [[{"subnet": "10.99.0.0/16"}]],
-                             "routes": [{"dst": "0.0.0.0/0"}]}}]}
 VALUES = {
     "profile": "kind", "image": {"repository": IMAGE, "tag": "here"},
     "cni": {"conf": str(containerd.CONFLISTS), "bin": str(containerd.PLUGINS)},
     "options": {"pod-metrics": ["rtt", "handshake", "connect"], "grace-period": "1s"},
     "uninstall": {"kubectl": KUBECTL_IMAGE, "timeout": "2m"},
 }
-
-
-def metrics():
-    try:
-        with urllib.request.urlopen("http://127.0.0.1:9435/metrics", timeout=10) as answer:
-            return answer.read().decode()
-    except OSError:
-        return ""
-
-
-def handshakes(name):
-    found = re.search(rf'^podrtt_tcp_handshake_seconds_count{{namespace="shop",pod="{name}",leg="network",.*}} (\d+)$',
-                      metrics(), re.MULTILINE)
-    return int(found.group(1)) if found else 0
 
 
 def connects(address, times):
@@ -59,8 +41,7 @@ def main():
     root = sys.argv[1]
     node.prepare()
     run("umount", "/sys/fs/bpf")  # a node of kind has none
-    pathlib.Path("/var/lib/cni").mkdir(exist_ok=True)
-    run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/cni")
+    node.own_cni_state()
     print("==> etcd, the API server, the controllers, the scheduler, containerd and kubelet", flush=True)
     cluster = Kubernetes()
     try:

@@ -3,23 +3,19 @@
 containerd making pods beside it. Run by hack/image, inside e2e/rig/isolate."""
 
 import pathlib
-import re
 import sys
-import urllib.request
 
 import yaml
 
 import containerd
 import node
+from daemonset import CHAIN, handshakes, metrics
 from node import ROOT, TRAFFIC, near_server, run, wait_until
 from podman import Podman
 
 PORT = 8080
 # Where this node has what others have elsewhere.
 DIRECTORIES = {"/opt/cni/bin": containerd.PLUGINS, "/etc/cni/net.d": containerd.CONFLISTS, "/var/run/netns": "/run/netns"}
-CHAIN = {"cniVersion": "1.0.0", "name": "podnet", "plugins": [
-    {"type": "ptp", "ipam": {"type": "host-local", "dataDir": "/run/ipam", "ranges": [[{"subnet": "10.99.0.0/16"}]],
-                             "routes": [{"dst": "0.0.0.0/0"}]}}]}
 
 
 def container_options():
@@ -41,20 +37,6 @@ def container_options():
     return options, container["args"]
 
 
-def metrics():
-    try:
-        with urllib.request.urlopen("http://127.0.0.1:9435/metrics", timeout=10) as answer:
-            return answer.read().decode()
-    except OSError:
-        return ""
-
-
-def handshakes(name):
-    found = re.search(rf'^podrtt_tcp_handshake_seconds_count{{namespace="shop",pod="{name}",leg="network",.*}} (\d+)$',
-                      metrics(), re.MULTILINE)
-    return int(found.group(1)) if found else 0
-
-
 def connect(pod, peer, times):
     assert pod.popen(*TRAFFIC, "requests", peer.v4, PORT, times, 5).wait(30) == 0
 
@@ -69,8 +51,7 @@ def main():
     archive = sys.argv[1]
     node.prepare()
     run("mount", "--make-rshared", "/run")
-    pathlib.Path("/var/lib/cni").mkdir(exist_ok=True)
-    run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/cni")
+    node.own_cni_state()
     pathlib.Path("/var/lib/cni/results").mkdir()
     podman = Podman(CHAIN)
     runtime = containerd.Containerd()

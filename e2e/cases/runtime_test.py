@@ -43,8 +43,7 @@ GOOD = conflist(PTP, PORTMAP, {"type": "podrtt"})
 def setUpModule():
     node.prepare()
     run("mount", "--make-rshared", "/run")  # for the namespaces that runtimes mount there
-    pathlib.Path("/var/lib/cni").mkdir(exist_ok=True)
-    run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/cni")  # libcni's cache
+    node.own_cni_state()
     global NEAR, DAEMON, CONTAINERD
     CONTAINERD = containerd.Containerd()
     NEAR = near_server(PORT)

@@ -103,7 +103,8 @@ class Kubernetes:
 
     def pod(self, namespace, name, script):
         """Starts busybox's shell with a script, and waits until it runs."""
-        self.kubectl("create", "namespace", namespace) if namespace not in self.kubectl("get", "namespaces") else None
+        if f"namespace/{namespace}" not in self.kubectl("get", "namespaces", "-o", "name").split():
+            self.kubectl("create", "namespace", namespace)
         self.kubectl("apply", "-f", "-", input=json.dumps({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace},
             "spec": {"automountServiceAccountToken": False, "terminationGracePeriodSeconds": 0,

@@ -113,6 +113,12 @@ def prepare():
     run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", *NO_DAD)
 
 
+def own_cni_state():
+    """Where libcni has its cache, of this node alone."""
+    pathlib.Path("/var/lib/cni").mkdir(exist_ok=True)
+    run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/cni")
+
+
 def add_netns(name):
     run("ip", "netns", "add", name)
     run(*in_netns(name, "ip", "link", "set", "lo", "up"))
