@@ -49,6 +49,10 @@ enum podrtt_mark {
 
 #define PODRTT_PROBES 3
 
+/* podrtt_flow.armed may be so many jiffies behind, but not for bulk or with a sample interval: it lies in
+ * the cache line that the packets of both ends read, so few of them should write it. */
+#define PODRTT_ARMED_STEP 256
+
 /*
  * One end of the connection, one cache line, which only this end's packets write, except for
  * the probes that the other's acknowledgements take.
@@ -99,7 +103,9 @@ struct podrtt_flow {
     __u8 peer;                  /* peer class */
     __u8 counted;               /* enum podrtt_counted, and more for each leg */
     __u8 quiet[PODRTT_LEGS];    /* 1: no acknowledgement of this side's data is waited for */
-    __u16 armed[PODRTT_LEGS]; /* when a side's data last armed a probe, jiffies; wraps after 65 s or more */
+    /* When a side's data last armed a probe, jiffies, up to PODRTT_ARMED_STEP ago; wraps after 65 s or
+     * more. */
+    __u16 armed[PODRTT_LEGS];
     struct podrtt_side side[PODRTT_LEGS]; /* indexed by the leg that the side's data measures */
 };
 PODRTT_ASSERT_SIZE(struct podrtt_flow, 3 * PODRTT_CACHE_LINE);

@@ -32,7 +32,8 @@ static __always_inline void add_at(struct podrtt_histogram_place *place, __u32 b
     if (bucket >= PODRTT_BUCKETS) /* never; the verifier cannot know */
         return;
     __sync_fetch_and_add(&place->histogram.bucket[bucket], 1);
-    __sync_fetch_and_add(&place->histogram.sum, ns);
+    if (ns)
+        __sync_fetch_and_add(&place->histogram.sum, ns);
 }
 
 #define NO_HISTOGRAM (~0u)

@@ -195,7 +195,8 @@ static __always_inline void acknowledge(struct context *context, enum podrtt_leg
         acknowledge_request(context, leg, request, request_time);
     if (hit >= 0)
         complete(context, leg, hit, hit_time, hit_tsval);
-    begin_quiet(context->flow, leg);
+    else /* who asks and answers arms the next one soon */
+        begin_quiet(context->flow, leg);
 }
 
 /* ---- sending ----------------------------------------------------------------------- */
@@ -278,15 +279,16 @@ static __noinline void send_syn(struct context *context, enum podrtt_leg leg)
 /*
  * The end of every write is worth a probe: what is acknowledged is the last segment of a request or
  * response, in whatever number of writes and segments it came, and whatever tick of the sender's clock
- * these share. Of bulk a few segments a second are enough: the first of a tick, or one at a time if there
- * is no clock.
+ * these share. So is what lies before the end, because receivers acknowledge each second segment; but of a
+ * request only the first of a tick, if there are ticks. Of bulk a few segments a second are enough: the
+ * first of a tick, or one at a time.
  */
-static __always_inline bool is_worth_a_probe(bool bulk, bool answered, bool ends_write, bool timestamps,
-                                             bool new_tick)
+static __always_inline bool is_worth_a_probe(bool bulk, bool asks, bool answered, bool ends_write,
+                                             bool timestamps, bool new_tick)
 {
-    if (timestamps)
-        return new_tick || (ends_write && (answered || !bulk));
-    return answered || ends_write || !bulk;
+    if (ends_write || (timestamps && new_tick))
+        return true;
+    return bulk ? answered : !(asks && timestamps);
 }
 
 /* Data that does not follow on what was seen. While the side was quiet nobody looked at what the
@@ -327,10 +329,14 @@ static __noinline bool is_chosen(struct podrtt_flow *flow, enum podrtt_leg leg, 
     return chosen;
 }
 
-/* The side has sent a whole write in this jiffy, and the other end has said nothing since. */
-static __always_inline bool speaks_alone(const struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now)
+/* The side has sent data in this jiffy, and goes on with a write, or has ended one and the other end has
+ * said nothing since. */
+static __always_inline bool speaks_alone(const struct podrtt_flow *flow, enum podrtt_leg leg, __u16 now,
+                                         bool ends_write)
 {
-    return flow->armed[leg] == now && flow->side[leg].flags & PODRTT_OPEN;
+    const struct podrtt_side *side = &flow->side[leg];
+
+    return side->sent_at == now && (!ends_write || side->flags & PODRTT_OPEN);
 }
 
 /* A side that speaks alone is watched a few times in a jiffy; one that asks or answers, each time. */
@@ -440,7 +446,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     }
     bool ends_write = packet->flags & TCP_PSH;
     bool asks = side->flags & PODRTT_CLIENT && may_ask(context, side, now);
-    bool alone = speaks_alone(flow, leg, now);
+    bool alone = speaks_alone(flow, leg, now, ends_write);
     side->flags = (side->flags & ~PODRTT_REQUEST) | (ends_write ? PODRTT_OPEN : 0);
     side->sent_at = now;
     bool bulk = is_bulk(side, advance);
@@ -461,7 +467,7 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
     __u32 last_tsval = READ_ONCE(side->tsval[last]);
     bool has_timestamps;
     __u32 tsval = read_tsval(context, &has_timestamps);
-    if (!is_worth_a_probe(bulk, answered, ends_write, has_timestamps, tsval != last_tsval))
+    if (!is_worth_a_probe(bulk, asks, answered, ends_write, has_timestamps, tsval != last_tsval))
         return;
     if (unlikely(before && probe_end(before) == end)) {
         slot = last; /* behind a hole */
@@ -480,7 +486,8 @@ static __always_inline void send_data(struct context *context, enum podrtt_leg l
         side->phase = PODRTT_SYNCED;
     if (!sample_interval)
         note_frequency(flow, leg, alone);
-    flow->armed[leg] = now;
+    if (bulk || sample_interval || (__u16)(now - flow->armed[leg]) >= PODRTT_ARMED_STEP)
+        flow->armed[leg] = now;
     end_quiet(flow, leg);
     arm(context, side, slot, end, tsval, has_timestamps);
     if (ends_request && !(side->flags & PODRTT_HOLE) && packet->ack == flow->side[other_leg(leg)].end)

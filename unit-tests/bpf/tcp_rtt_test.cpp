@@ -314,7 +314,17 @@ const std::vector<Sequence> acknowledgements = {
                                    {24 * ms, data(out, 6600, 5000, 400, Timestamps{124, 700})},
                                    {34 * ms, data(in, 5000, 7000, 300, Timestamps{734, 124})}},
      opening + network(1, 10 * ms)},
-    {"writes_of_bulk_are_watched_now_and_then", // more than 64 KiB before the other end says something
+    {"response_of_many_segments_within_one_tick", // of which receivers acknowledge each second
+     opened_ts + std::vector<Step>{{20 * ms, segment(in, 5000, 1000, 1400, Timestamps{720, 100})},
+                                   {21 * ms, segment(in, 6400, 1000, 1400, Timestamps{720, 100})},
+                                   {22 * ms, pure_ack(out, 1000, 7800, Timestamps{122, 720})},
+                                   {22 * ms, segment(in, 7800, 1000, 1400, Timestamps{720, 100})},
+                                   {24 * ms, pure_ack(out, 1000, 9200, Timestamps{124, 720})},
+                                   {24 * ms, data(in, 9200, 1000, 400, Timestamps{720, 100})},
+                                   {27 * ms, pure_ack(out, 1000, 9600, Timestamps{127, 720})}},
+     opening + SamplesBy{{{PODRTT_LEG_POD, PODRTT_KIND_DATA}, {3, 6 * ms}}}},
+    {"writes_of_bulk_are_watched_now_and_then", // more than 64 KiB before the other end says something; the
+                                                // first is
      opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000, Timestamps{120, 700})},
                                    {20 * ms, data(out, 82000 - 1400, 5000, 1400, Timestamps{120, 700})},
                                    {25 * ms, data(out, 82000, 5000, 1000, Timestamps{125, 700})},
@@ -323,14 +333,14 @@ const std::vector<Sequence> acknowledgements = {
                                    {32 * ms, data(out, 83000, 5000, 1000, Timestamps{132, 700})},
                                    {35 * ms, pure_ack(in, 5000, 83000, Timestamps{735, 125})},
                                    {42 * ms, pure_ack(in, 5000, 84000, Timestamps{742, 132})}},
-     opening + network(2, 20 * ms)},
+     opening + network(3, 31 * ms)},
     {"request_after_bulk_is_a_request", // the other end has said something
      opened_ts + std::vector<Step>{{20 * ms, data(out, 1000, 5000, 1000, Timestamps{120, 700})},
                                    {20 * ms, data(out, 82000 - 1400, 5000, 1400, Timestamps{120, 700})},
                                    {21 * ms, data(in, 5000, 82000, 100, Timestamps{721, 120})},
                                    {22 * ms, data(out, 82000, 5100, 1000, Timestamps{122, 721})},
                                    {24 * ms, pure_ack(in, 5100, 83000, Timestamps{724, 122})}},
-     opening + network(1, 2 * ms) + SamplesBy{{{PODRTT_LEG_POD, PODRTT_KIND_DATA}, {1, 1 * ms}}}},
+     opening + network(2, 3 * ms) + SamplesBy{{{PODRTT_LEG_POD, PODRTT_KIND_DATA}, {1, 1 * ms}}}},
     {"bulk_with_timestamps_is_watched_once_a_tick",
      opened_ts +
          std::vector<Step>{{20 * ms, segment(out, 1000, 5000, 100, Timestamps{120, 700})},
