@@ -4,6 +4,7 @@
 #include <netlink/errno.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace podrtt
@@ -52,6 +53,23 @@ int Netlink::request(nl_msg *message)
 {
     int sent = nl_send_auto(socket_.get(), message);
     return sent < 0 ? sent : nl_wait_for_ack(socket_.get());
+}
+
+std::vector<int> Netlink::request_all(const std::vector<NetlinkMessage> &messages)
+{
+    std::vector<char> bytes;
+    for (const NetlinkMessage &message : messages) {
+        nl_complete_msg(socket_.get(), message.get());
+        const auto *header = reinterpret_cast<const char *>(nlmsg_hdr(message.get()));
+        bytes.insert(bytes.end(), header, header + nlmsg_hdr(message.get())->nlmsg_len);
+        bytes.resize(static_cast<std::size_t>(NLMSG_ALIGN(bytes.size())));
+    }
+    const int sent = nl_sendto(socket_.get(), bytes.data(), bytes.size());
+    std::vector<int> codes(messages.size(), std::min(sent, 0));
+    if (sent >= 0)
+        for (int &code : codes)
+            code = nl_wait_for_ack(socket_.get());
+    return codes;
 }
 
 int Netlink::query(nl_msg *message, const std::function<void(nlmsghdr *)> &each)

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "bpf/user/error.h"
 #include "bpf/user/handle.h"
@@ -30,6 +31,10 @@ public:
     // Sends a request and waits for the kernel's acknowledgement. Returns 0 or a
     // negative libnl code: callers expect some of them.
     int request(nl_msg *message);
+
+    // Sends requests at once: the kernel works on them one right after the other, before it gets to
+    // those of others that wait. Returns what request() would for each.
+    std::vector<int> request_all(const std::vector<NetlinkMessage> &messages);
 
     // Sends a request for data (a dump, if so flagged) and calls `each` for every answer.
     int query(nl_msg *message, const std::function<void(nlmsghdr *)> &each);

@@ -80,6 +80,12 @@ std::optional<bool> leads_to_pod(Netlink &netlink, const InterfaceView &view, co
     return veth && is_recorded_veth(pod, *veth);
 }
 
+bool is_addition(const Step &step)
+{
+    return step.action == Action::add_clsact || step.action == Action::add_filter ||
+           step.action == Action::replace_filter;
+}
+
 Result<void> remove_step(Netlink &netlink, int ifindex, const Step &step)
 {
     return step.action == Action::delete_filter
@@ -188,19 +194,24 @@ Result<void> Attacher::apply(Netlink &netlink, const InterfaceView &view, const 
     if (plan.form == PODRTT_ATTACH_TCX)
         if (auto named = tcx_pods_.update(ifindex, id); !named)
             return named;
+    Additions additions(netlink, view.ifindex);
     for (const Step &step : plan.steps) {
         const auto &filter = filters_[static_cast<std::size_t>(inside ? opposite(step.hook) : step.hook)];
         const auto &tcx = tcx_[static_cast<std::size_t>(step.hook)];
         Result<void> done;
+        if (!is_addition(step))
+            done = additions.send(); // what comes now may undo what was there before
+        if (!done)
+            return done;
         switch (step.action) {
         case Action::add_clsact:
-            done = add_clsact(netlink, view.ifindex);
+            done = additions.add_clsact();
             break;
         case Action::add_filter:
         case Action::replace_filter:
-            done = put_filter(netlink, view.ifindex, step.hook,
-                              {step.priority, step.handle, filter.fd.get(), filter.name, classid(id)},
-                              step.action == Action::replace_filter);
+            done = additions.put_filter(
+                step.hook, {step.priority, step.handle, filter.fd.get(), filter.name, classid(id)},
+                step.action == Action::replace_filter);
             break;
         case Action::put_tcx:
             done = put_tcx_first(view.ifindex, step.hook, tcx.fd.get());
@@ -216,7 +227,7 @@ Result<void> Attacher::apply(Netlink &netlink, const InterfaceView &view, const 
         if (!done)
             return done;
     }
-    return {};
+    return additions.send();
 }
 
 bool Attacher::is_tcx_of_another(const TcxProgram &program) const
@@ -250,8 +261,12 @@ Result<podrtt_attach> Attacher::attach_to(Netlink &netlink, InterfaceView view, 
         if (auto left = leave_to_another(view); !left)
             return std::unexpected(left.error());
         auto planned = plan(view, wanted(id, form));
-        if (!planned)
+        if (!planned) {
+            // Another's qdisc has come meanwhile, and ours would see packets the wrong way on it.
+            if (auto removed = attempt > 1 ? remove_all(netlink, view.ifindex) : Result<void>(); !removed)
+                return std::unexpected(removed.error());
             return std::unexpected(planned.error());
+        }
         auto applied = apply(netlink, view, *planned, id);
         if (applied)
             return planned->form;
@@ -265,6 +280,11 @@ Result<podrtt_attach> Attacher::attach_to(Netlink &netlink, InterfaceView view, 
         if (!again)
             return std::unexpected(again.error());
         view = std::move(*again);
+        // Ours may be on another qdisc than clsact now, one that came meanwhile.
+        auto qdisc = qdisc_at_clsact(netlink, view.ifindex);
+        if (!qdisc)
+            return std::unexpected(qdisc.error());
+        view.qdisc = std::move(*qdisc);
     }
 }
 

@@ -9,8 +9,10 @@
 #include <netlink/errno.h>
 #include <netlink/route/qdisc.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <utility>
 
 namespace podrtt::attach
 {
@@ -106,25 +108,27 @@ Result<std::vector<Filter>> list_filters(Netlink &netlink, int ifindex, Hook hoo
     return filters;
 }
 
-Result<void> add_clsact(Netlink &netlink, int ifindex)
+Result<void> Additions::add_clsact()
 {
     const Qdisc qdisc(rtnl_qdisc_alloc());
-    if (!qdisc)
-        return failure("create clsact qdisc on interface", std::to_string(ifindex), ENOMEM);
-    rtnl_tc_set_ifindex(TC_CAST(qdisc.get()), ifindex);
-    rtnl_tc_set_parent(TC_CAST(qdisc.get()), TC_H_CLSACT);
-    rtnl_tc_set_handle(TC_CAST(qdisc.get()), TC_H_MAKE(TC_H_CLSACT, 0));
-    rtnl_tc_set_kind(TC_CAST(qdisc.get()), "clsact");
-    const int error = rtnl_qdisc_add(netlink.socket(), qdisc.get(), NLM_F_CREATE | NLM_F_EXCL);
-    if (error != 0 && error != -NLE_EXIST)
-        return netlink_failure("create clsact qdisc on interface", std::to_string(ifindex), error);
+    nl_msg *message = nullptr;
+    if (qdisc) {
+        rtnl_tc_set_ifindex(TC_CAST(qdisc.get()), ifindex_);
+        rtnl_tc_set_parent(TC_CAST(qdisc.get()), TC_H_CLSACT);
+        rtnl_tc_set_handle(TC_CAST(qdisc.get()), TC_H_MAKE(TC_H_CLSACT, 0));
+        rtnl_tc_set_kind(TC_CAST(qdisc.get()), "clsact");
+    }
+    if (!qdisc || rtnl_qdisc_build_add_request(qdisc.get(), NLM_F_CREATE | NLM_F_EXCL, &message) != 0)
+        return failure("create clsact qdisc on interface", std::to_string(ifindex_), ENOMEM);
+    messages_.emplace_back(message);
+    operations_.emplace_back("create clsact qdisc on");
     return {};
 }
 
-Result<void> put_filter(Netlink &netlink, int ifindex, Hook hook, const NewFilter &filter, bool replace)
+Result<void> Additions::put_filter(Hook hook, const NewFilter &filter, bool replace)
 {
     auto message = tc_message(RTM_NEWTFILTER, NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL),
-                              filter_header(ifindex, hook, filter.priority, filter.handle));
+                              filter_header(ifindex_, hook, filter.priority, filter.handle));
     nlattr *options = nullptr;
     if (!message || nla_put_string(message.get(), TCA_KIND, "bpf") != 0 ||
         !(options = nla_nest_start(message.get(), TCA_OPTIONS)) ||
@@ -132,11 +136,25 @@ Result<void> put_filter(Netlink &netlink, int ifindex, Hook hook, const NewFilte
         nla_put_string(message.get(), TCA_BPF_NAME, filter.name.c_str()) != 0 ||
         nla_put_u32(message.get(), TCA_BPF_CLASSID, filter.classid) != 0 ||
         nla_put_u32(message.get(), TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT) != 0)
-        return failure("attach filter to", describe(ifindex, hook), ENOMEM);
+        return failure("attach filter to", describe(ifindex_, hook), ENOMEM);
     nla_nest_end(message.get(), options);
-    if (const int error = netlink.request(message.get()); error != 0)
-        return netlink_failure("attach filter to", describe(ifindex, hook), error);
+    messages_.push_back(std::move(message));
+    operations_.push_back(hook == Hook::ingress ? "attach filter to ingress of"
+                                                : "attach filter to egress of");
     return {};
+}
+
+Result<void> Additions::send()
+{
+    if (messages_.empty())
+        return {};
+    const std::vector<int> codes = netlink_.request_all(std::exchange(messages_, {}));
+    const std::vector<std::string> operations = std::exchange(operations_, {});
+    const auto error = std::ranges::find_if(codes, [](int code) { return code < 0; });
+    if (error == codes.end())
+        return {};
+    return netlink_failure(operations[static_cast<std::size_t>(error - codes.begin())],
+                           "interface " + std::to_string(ifindex_), *error);
 }
 
 Result<void> delete_filter(Netlink &netlink, int ifindex, Hook hook, std::uint16_t priority,

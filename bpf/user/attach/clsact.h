@@ -25,9 +25,6 @@ Result<std::string> qdisc_at_clsact(Netlink &netlink, int ifindex);
 // Filters in the order in which the kernel runs them.
 Result<std::vector<Filter>> list_filters(Netlink &netlink, int ifindex, Hook hook);
 
-// A qdisc that is there already is not an error.
-Result<void> add_clsact(Netlink &netlink, int ifindex);
-
 // Where a filter is, and what it runs.
 struct NewFilter {
     std::uint16_t priority;
@@ -37,9 +34,27 @@ struct NewFilter {
     std::uint32_t classid;
 };
 
-// Adds a filter, or with `replace` puts it in the place of the one with that handle. The error's
-// code is EEXIST if one is there that was not to be replaced.
-Result<void> put_filter(Netlink &netlink, int ifindex, Hook hook, const NewFilter &filter, bool replace);
+// What is to be put on an interface, all at once: for each thing the kernel takes the RTNL lock, for which
+// whoever sends one at a time waits again, behind all others that configure the network.
+class Additions
+{
+public:
+    Additions(Netlink &netlink, int ifindex) : netlink_(netlink), ifindex_(ifindex) {}
+
+    Result<void> add_clsact();
+    // With `replace` in the place of the filter with that handle.
+    Result<void> put_filter(Hook hook, const NewFilter &filter, bool replace);
+
+    // Tries all, and forgets them. The first error, if there are; its code is EEXIST if something is there
+    // that was not to be replaced.
+    Result<void> send();
+
+private:
+    Netlink &netlink_;
+    int ifindex_;
+    std::vector<NetlinkMessage> messages_;
+    std::vector<std::string> operations_; // of each message, for errors
+};
 
 // A filter that is gone already is not an error.
 Result<void> delete_filter(Netlink &netlink, int ifindex, Hook hook, std::uint16_t priority,

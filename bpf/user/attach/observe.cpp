@@ -79,20 +79,29 @@ Result<InterfaceView> observe(Netlink &netlink, int ifindex)
             return std::unexpected(tcx.error());
         view.has_tcx = tcx->supported;
         view.at(hook).tcx = std::move(tcx->programs);
+    }
+    // What is not there need not be read: each reading waits for the RTNL lock.
+    const auto read_filters = [&](Hook hook) -> Result<void> {
         auto filters = list_filters(netlink, ifindex, hook);
         if (!filters)
             return std::unexpected(filters.error());
         view.at(hook).filters = std::move(*filters);
-    }
+        return {};
+    };
+    if (auto read = read_filters(Hook::ingress); !read)
+        return std::unexpected(read.error());
     // Ours are never attached to another qdisc; this saves most readings of all qdiscs.
-    if (view.has_own_filters()) {
+    if (std::ranges::any_of(view.at(Hook::ingress).filters, &Filter::ours)) {
         view.qdisc = "clsact";
-        return view;
+    } else {
+        auto qdisc = qdisc_at_clsact(netlink, ifindex);
+        if (!qdisc)
+            return std::unexpected(qdisc.error());
+        view.qdisc = std::move(*qdisc);
     }
-    auto qdisc = qdisc_at_clsact(netlink, ifindex);
-    if (!qdisc)
-        return std::unexpected(qdisc.error());
-    view.qdisc = std::move(*qdisc);
+    if (!view.qdisc.empty())
+        if (auto read = read_filters(Hook::egress); !read)
+            return std::unexpected(read.error());
     return view;
 }
 

@@ -158,10 +158,12 @@ TEST_F(Reconciling, DoesNotFightForEverWithAnotherPodrtt)
     unsigned times = 0;
     for (; filters(static_cast<int>(veth_), Hook::ingress).front().classid == own.classid && times < 100;
          times++) {
-        ASSERT_TRUE(attach::put_filter(
-            *netlink, static_cast<int>(veth_), Hook::ingress,
+        attach::Additions additions(*netlink, static_cast<int>(veth_));
+        ASSERT_TRUE(additions.put_filter(
+            Hook::ingress,
             {own.priority, own.handle, program->get(), PODRTT_PROGRAM_FROM_POD, own.classid ^ 0x10000},
             true));
+        ASSERT_TRUE(additions.send());
         reconciler_.look_again(static_cast<int>(veth_));
         reconciler_.reconcile(start_ + times * 10ms);
     }

@@ -135,6 +135,17 @@ TEST_F(Filters, OursRunsBeforeAnotherBpfFilterOfTheFirstPriority)
 }
 
 // What the CNI plugin bandwidth leaves. It would run the program for egress at ingress.
+// It would run both filters for what comes in.
+TEST_F(Filters, LeavesNothingOnAnIngressQdiscThatHasComeMeanwhile)
+{
+    const auto view = attacher_.observe(ifindex_);
+    shell("tc qdisc add dev veth_a ingress");
+    const auto attached = attacher_.attach(*view, 7, PODRTT_ATTACH_CLSACT);
+    ASSERT_FALSE(attached);
+    EXPECT_EQ(attached.error().code, EBUSY);
+    EXPECT_TRUE(ingress().empty());
+}
+
 TEST_F(Filters, IngressQdiscInThePlaceOfClsactIsNamed)
 {
     shell("tc qdisc add dev veth_a ingress");
