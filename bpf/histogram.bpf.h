@@ -32,8 +32,7 @@ static __always_inline void add_at(struct podrtt_histogram_place *place, __u32 b
     if (bucket >= PODRTT_BUCKETS) /* never; the verifier cannot know */
         return;
     __sync_fetch_and_add(&place->histogram.bucket[bucket], 1);
-    if (ns)
-        __sync_fetch_and_add(&place->histogram.sum, ns);
+    __sync_fetch_and_add(&place->histogram.sum, ns);
 }
 
 #define NO_HISTOGRAM (~0u)
@@ -72,24 +71,32 @@ __noinline int add_elsewhere(__u64 key, __u32 bucket, __u64 ns)
     return 0;
 }
 
-static __always_inline void add_to_histogram(const struct podrtt_histogram_key *key, __u32 bucket, __u64 ns)
+/* The place where a key is looked for first, if it is there; else NULL. */
+static __always_inline struct podrtt_histogram_place *home_of(__u64 key)
+{
+    struct podrtt_histogram_place *place = histogram_at(podrtt_histogram_index(key, 0, histogram_places));
+
+    return likely(place && READ_ONCE(place->key) == key) ? place : NULL;
+}
+
+static __always_inline __u64 bytes_of(const struct podrtt_histogram_key *key)
 {
     __u64 bytes;
 
     __builtin_memcpy(&bytes, key, sizeof(bytes));
-    struct podrtt_histogram_place *place = histogram_at(podrtt_histogram_index(bytes, 0, histogram_places));
-    if (likely(place && READ_ONCE(place->key) == bytes))
-        add_at(place, bucket, ns);
-    else
-        add_elsewhere(bytes, bucket, ns);
+    return bytes;
 }
 
 /* Counts what is no time: enum podrtt_count, and what stands beside it there. */
 static __noinline void add_count(__u32 pod, enum podrtt_leg leg, __u32 what)
 {
     struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = PODRTT_KIND_COUNTS};
+    struct podrtt_histogram_place *place = home_of(bytes_of(&key));
 
-    add_to_histogram(&key, what, 0);
+    if (!place)
+        add_elsewhere(bytes_of(&key), what, 0);
+    else if (what < PODRTT_BUCKETS) /* always; the verifier cannot know */
+        __sync_fetch_and_add(&place->histogram.bucket[what], 1);
 }
 
 /* Records a sample in units of 32 ns, at most PODRTT_MAX_SAMPLE. */
@@ -97,8 +104,14 @@ static __always_inline void record_sample(__u32 pod, enum podrtt_leg leg, enum p
                                           __u32 sample)
 {
     struct podrtt_histogram_key key = {.pod = pod, .leg = leg, .kind = kind, .peer = peer};
+    struct podrtt_histogram_place *place = home_of(bytes_of(&key));
+    __u32 bucket = podrtt_bucket(sample);
+    __u64 ns = (__u64)sample * PODRTT_TIME_UNIT_NS;
 
-    add_to_histogram(&key, podrtt_bucket(sample), (__u64)sample * PODRTT_TIME_UNIT_NS);
+    if (place)
+        add_at(place, bucket, ns);
+    else
+        add_elsewhere(bytes_of(&key), bucket, ns);
 }
 
 #endif
