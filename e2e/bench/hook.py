@@ -155,7 +155,8 @@ def above_empty(found):
     """Medians of costs(), without what the timer and the hook cost: by program and hook."""
     medians = {name: {hook: statistics.median(values) for hook, values in by_hook.items() if values}
                for name, by_hook in found.items()}
-    return {name: {hook: value - medians["empty"][hook] for hook, value in by_hook.items()}
+    # Of a flood, which comes from one side, some program may have seen a packet of the other.
+    return {name: {hook: value - medians["empty"][hook] for hook, value in by_hook.items() if hook in medians["empty"]}
             for name, by_hook in medians.items() if name != "empty"}, medians["empty"]
 
 
