@@ -32,8 +32,8 @@ public:
     // negative libnl code: callers expect some of them.
     int request(nl_msg *message);
 
-    // Sends requests at once: the kernel works on them one right after the other, before it gets to
-    // those of others that wait. Returns what request() would for each.
+    // Sends requests at once, so that the kernel works on one right after the other. Returns what
+    // request() would for each.
     std::vector<int> request_all(const std::vector<NetlinkMessage> &messages);
 
     // Sends a request for data (a dump, if so flagged) and calls `each` for every answer.

@@ -17,14 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from node import BIN
 
+AGAIN = ("tcp.analysis.retransmission", "tcp.analysis.fast_retransmission", "tcp.analysis.spurious_retransmission",
+         "tcp.analysis.out_of_order")
+LOST = ("tcp.analysis.lost_segment", "tcp.analysis.ack_lost_segment")
 FIELDS = ("frame.number", "frame.time_epoch", "frame.protocols", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport",
           "tcp.dstport", "udp.srcport", "udp.dstport", "tcp.stream", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw", "tcp.len",
-          "tcp.analysis.ack_rtt", "tcp.analysis.acks_frame", "tcp.analysis.retransmission",
-          "tcp.analysis.fast_retransmission", "tcp.analysis.spurious_retransmission", "tcp.analysis.out_of_order",
-          "tcp.analysis.lost_segment", "tcp.analysis.ack_lost_segment", "tcp.options.timestamp.tsval", "dns.time", "dns.id",
+          "tcp.analysis.ack_rtt", "tcp.analysis.acks_frame", *AGAIN, *LOST, "tcp.options.timestamp.tsval", "dns.time", "dns.id",
           "dns.flags.response")
-AGAIN = FIELDS[18:22]
-LOST = FIELDS[22:24]
 OPTIONS = ("ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.desegment_tcp_streams:FALSE")
 # What podrtt measures: TCP and DNS, in VLANs and behind extension headers, but in no tunnel.
 MEASURED = re.compile(r"(eth:ethertype(:vlan:ethertype){0,2}|raw|null|sll(:ethertype)?):(ip|ipv6(:ipv6\.\w+)*):(tcp(:|$)|udp:dns)")
@@ -163,12 +162,11 @@ class Comparison:
                 asked = None
 
     def compare_connection(self, path, packets):
-        sent = {True: {}, False: {}}    # when each end was sent first, by direction and sequence number
+        sent = {True: {}, False: {}}  # when each end was sent first, by direction and sequence number
         syns = {True: {}, False: {}}
         for packet in packets:
             for kind, leg, ns in packet.samples:
                 asking = leg == "network"
-                expected = None
                 if kind in ("data", "handshake"):
                     expected = None if packet.rtt is None else [packet.rtt]
                 elif kind == "connect":
@@ -176,7 +174,7 @@ class Comparison:
                 elif kind == "response":
                     asked = (sent[asking].get((packet.ack - fin) % 2**32) for fin in (0, 1))
                     expected = [packet.time - time for time in asked if time is not None]
-                elif kind == "recovery":
+                else:  # a recovery
                     expected = [packet.time - time for time in sent[asking].values()]
                 self.judge(path, packet, kind, ns, expected, 2 * JIFFY if kind == "recovery" else UNIT)
             if packet.flags & RST:

@@ -9,6 +9,7 @@
 // kind, the leg and nanoseconds.
 #define PCAP_DONT_INCLUDE_PCAP_BPF_H // has another struct bpf_insn than the kernel's
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <pcap/dlt.h>
 #include <pcap/pcap.h>
 
@@ -73,11 +74,14 @@ Bytes as_ethernet(int link_type, const pcap_pkthdr &header, const std::uint8_t *
 // here what the network card makes of them: segments of one moment, the last of which ends the write.
 std::vector<Bytes> segments(const Bytes &packet)
 {
-    constexpr std::size_t most = 3000;
+    constexpr std::size_t most = 3400;
     constexpr std::size_t ip = ethernet_header;
-    if (packet.size() <= most)
+    const bool v4 =
+        packet.size() > most && packet[ethernet_type] == 0x08 && packet[ethernet_type + 1] == 0x00;
+    const bool v6 =
+        packet.size() > most && packet[ethernet_type] == 0x86 && packet[ethernet_type + 1] == 0xdd;
+    if (!(v4 && packet[ip + 9] == IPPROTO_TCP) && !(v6 && packet[ip + 6] == IPPROTO_TCP))
         return {packet};
-    const bool v6 = packet[ip] >> 4 == 6;
     const std::size_t tcp = ip + (v6 ? 40 : (packet[ip] & 0xfu) * 4);
     const std::size_t data = tcp + (packet[tcp + 12] >> 4) * 4u;
     const auto read = [&](std::size_t at, std::size_t size) {

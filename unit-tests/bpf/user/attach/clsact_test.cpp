@@ -134,8 +134,7 @@ TEST_F(Filters, OursRunsBeforeAnotherBpfFilterOfTheFirstPriority)
     EXPECT_FALSE(found[1].ours());
 }
 
-// What the CNI plugin bandwidth leaves. It would run the program for egress at ingress.
-// It would run both filters for what comes in.
+// Both filters would run for what comes in.
 TEST_F(Filters, LeavesNothingOnAnIngressQdiscThatHasComeMeanwhile)
 {
     const auto view = attacher_.observe(ifindex_);
@@ -146,6 +145,7 @@ TEST_F(Filters, LeavesNothingOnAnIngressQdiscThatHasComeMeanwhile)
     EXPECT_TRUE(ingress().empty());
 }
 
+// What the CNI plugin bandwidth leaves. It would run the program for egress at ingress.
 TEST_F(Filters, IngressQdiscInThePlaceOfClsactIsNamed)
 {
     shell("tc qdisc add dev veth_a ingress");
